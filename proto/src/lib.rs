@@ -1,0 +1,11 @@
+//! Layouts of MooseFS: wire messages, attribute records, changelog grammar, image sections.
+//!
+//! Bytes in, values out. This crate does no I/O, knows no clock and nobody above it. Each layout is
+//! written once and used by both sides; decoding never panics and never allocates more than the
+//! input holds.
+
+pub mod ids;
+pub mod status;
+
+pub use ids::{ChunkId, ChunkVersion, ClassId, Inode, MetaId, MetaVersion, SessionId};
+pub use status::Status;
