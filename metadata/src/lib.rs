@@ -1,1 +1,20 @@
-//! placeholder
+//! The metadata of a file system: one deterministic state machine.
+//!
+//! A change is a method call with a complete context ([`Tx`] and [`Caller`]); its result is a value,
+//! its record is one changelog line for each metadata version, and what others have to learn of it
+//! is an [`Event`]. Replaying the lines uses the same effect functions without the checks. This
+//! crate has no network, no clock and no randomness, and touches no file except through readers
+//! and writers that it is handed.
+
+pub mod caller;
+pub mod chunk_table;
+pub mod event;
+pub mod namespace;
+pub mod server_table;
+pub mod store;
+pub mod tx;
+
+pub use caller::Caller;
+pub use event::Event;
+pub use namespace::Namespace;
+pub use tx::{Outbox, Tx};
