@@ -4,8 +4,13 @@
 //! written once and used by both sides; decoding never panics and never allocates more than the
 //! input holds.
 
+pub mod frame;
 pub mod ids;
 pub mod status;
+pub mod version;
+pub mod wire;
 
 pub use ids::{ChunkId, ChunkVersion, ClassId, Inode, MetaId, MetaVersion, SessionId};
 pub use status::Status;
+pub use version::Version;
+pub use wire::{Malformed, Put, Reader};
