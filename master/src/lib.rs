@@ -5,6 +5,8 @@ pub mod chunks;
 pub mod chunkserver;
 pub mod client;
 pub mod core;
+pub mod journal;
 pub mod links;
 pub mod metalogger;
 pub mod settings;
+pub mod shell;

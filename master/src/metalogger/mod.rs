@@ -20,3 +20,9 @@ pub fn closed(_core: &mut Core, _link: LinkId) {}
 
 /// Time passed.
 pub fn tick(_core: &mut Core) {}
+
+/// The lines of this turn go to the metaloggers, and leave when they are durable.
+pub fn lines(_core: &mut Core) {}
+
+/// The changelogs are about to be rotated.
+pub fn rotated(_core: &mut Core) {}
