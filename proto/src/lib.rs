@@ -6,11 +6,13 @@
 
 pub mod frame;
 pub mod ids;
+pub mod kind;
 pub mod status;
 pub mod version;
 pub mod wire;
 
 pub use ids::{ChunkId, ChunkVersion, ClassId, Inode, MetaId, MetaVersion, SessionId};
+pub use kind::NodeKind;
 pub use status::Status;
 pub use version::Version;
 pub use wire::{Malformed, Put, Reader};
