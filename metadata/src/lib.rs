@@ -6,13 +6,21 @@
 //! crate has no network, no clock and no randomness, and touches no file except through readers
 //! and writers that it is handed.
 
+pub mod acl;
 pub mod caller;
 pub mod chunk_table;
 pub mod event;
+pub mod flock;
 pub mod namespace;
+pub mod open_files;
+pub mod posix_lock;
+pub mod quota;
 pub mod server_table;
+pub mod session;
+pub mod storage_class;
 pub mod store;
 pub mod tx;
+pub mod xattr;
 
 pub use caller::Caller;
 pub use event::Event;

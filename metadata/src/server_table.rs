@@ -1,1 +1,221 @@
-//! placeholder
+//! The database of chunkservers: who was ever registered, under which number, and who is in
+//! maintenance (master-behaviour §6.1). Connections, labels and load are the shell's knowledge.
+
+use proto::Status;
+use std::net::Ipv4Addr;
+
+/// Address under which a chunkserver announces itself; it identifies the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerAddress {
+    /// As announced, not the peer of the connection.
+    pub ip: Ipv4Addr,
+    /// Port for clients and other chunkservers.
+    pub port: u16,
+}
+
+/// Maintenance state of a chunkserver (master-behaviour §6.6), as its number in the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Maintenance {
+    /// Normal service.
+    #[default]
+    Off = 0,
+    /// Switched on by command.
+    On = 1,
+    /// The server announced a planned stop.
+    Temporary = 2,
+}
+
+impl Maintenance {
+    /// The state of a number in an image.
+    pub fn from_number(number: u8) -> Option<Maintenance> {
+        match number {
+            0 => Some(Maintenance::Off),
+            1 => Some(Maintenance::On),
+            2 => Some(Maintenance::Temporary),
+            _ => None,
+        }
+    }
+}
+
+/// One chunkserver that the master knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerRecord {
+    /// Its number, 1..=65535; 0 when it has none.
+    pub csid: u16,
+    /// Maintenance state.
+    pub maintenance: Maintenance,
+    /// Second at which maintenance ends by itself; 0 never.
+    pub maintenance_until: u32,
+}
+
+/// One change of the database: the operations of CSDBOP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerChange {
+    /// 0: a new server with this number (0: none yet).
+    Add(u16),
+    /// 1: forgotten.
+    Remove,
+    /// 2: the server of this number has this address now.
+    Move(u16),
+    /// 3: it has this number now.
+    SetId(u16),
+    /// 4: maintenance until this second (0: until it is switched off).
+    MaintenanceOn(u32),
+    /// 5: maintenance off.
+    MaintenanceOff,
+    /// 6: temporary maintenance until this second.
+    TemporaryMaintenance(u32),
+}
+
+impl ServerChange {
+    /// Number and argument as in the changelog.
+    pub fn code(self) -> (u8, u32) {
+        match self {
+            ServerChange::Add(csid) => (0, csid.into()),
+            ServerChange::Remove => (1, 0),
+            ServerChange::Move(csid) => (2, csid.into()),
+            ServerChange::SetId(csid) => (3, csid.into()),
+            ServerChange::MaintenanceOn(until) => (4, until),
+            ServerChange::MaintenanceOff => (5, 0),
+            ServerChange::TemporaryMaintenance(until) => (6, until),
+        }
+    }
+
+    /// The change of a number and argument; `None` for unknown numbers and arguments out of range.
+    pub fn from_code(code: u8, argument: u32) -> Option<ServerChange> {
+        let csid = u16::try_from(argument).ok();
+        Some(match code {
+            0 => ServerChange::Add(csid?),
+            1 => ServerChange::Remove,
+            2 => ServerChange::Move(csid?),
+            3 => ServerChange::SetId(csid?),
+            4 => ServerChange::MaintenanceOn(argument),
+            5 => ServerChange::MaintenanceOff,
+            6 => ServerChange::TemporaryMaintenance(argument),
+            _ => return None,
+        })
+    }
+}
+
+/// All known chunkservers. A clone shares everything with the original.
+#[derive(Clone, Debug, Default)]
+pub struct ServerTable {
+    by_address: imbl::OrdMap<ServerAddress, ServerRecord>,
+}
+
+impl ServerTable {
+    /// The record of an address.
+    pub fn get(&self, address: ServerAddress) -> Option<ServerRecord> {
+        self.by_address.get(&address).copied()
+    }
+
+    /// The server of a number; 0 is nobody's.
+    pub fn find(&self, csid: u16) -> Option<(ServerAddress, ServerRecord)> {
+        self.iter()
+            .find(|(_, record)| csid != 0 && record.csid == csid)
+    }
+
+    /// The lowest number that nobody has; `None` when all 65535 are taken.
+    pub fn free_csid(&self) -> Option<u16> {
+        let mut taken: Vec<u16> = self.iter().map(|(_, record)| record.csid).collect();
+        taken.sort_unstable();
+        let mut free = 1u16;
+        for csid in taken {
+            if csid == free {
+                free = free.checked_add(1)?;
+            }
+        }
+        Some(free)
+    }
+
+    /// All records, ascending by address.
+    pub fn iter(&self) -> impl Iterator<Item = (ServerAddress, ServerRecord)> {
+        self.by_address
+            .iter()
+            .map(|(address, record)| (*address, *record))
+    }
+
+    /// Number of records.
+    pub fn len(&self) -> usize {
+        self.by_address.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_address.is_empty()
+    }
+
+    /// Takes a record over as an image has it; `false` when the address or the number is taken.
+    pub fn load(&mut self, address: ServerAddress, record: ServerRecord) -> bool {
+        if self.by_address.contains_key(&address) || self.find(record.csid).is_some() {
+            return false;
+        }
+        self.by_address.insert(address, record);
+        true
+    }
+
+    /// Carries out one change.
+    ///
+    /// # Errors
+    /// [`Status::Mismatch`] when the server exists and must not, or must and does not, or when the
+    /// number is another server's.
+    pub fn apply(&mut self, address: ServerAddress, change: ServerChange) -> Result<(), Status> {
+        match change {
+            ServerChange::Add(csid) => {
+                let record = ServerRecord {
+                    csid,
+                    ..ServerRecord::default()
+                };
+                if self.load(address, record) {
+                    Ok(())
+                } else {
+                    Err(Status::Mismatch)
+                }
+            }
+            ServerChange::Remove => match self.by_address.remove(&address) {
+                Some(_) => Ok(()),
+                None => Err(Status::Mismatch),
+            },
+            ServerChange::Move(csid) => {
+                let (old, record) = self.find(csid).ok_or(Status::Mismatch)?;
+                if old != address {
+                    if self.by_address.contains_key(&address) {
+                        return Err(Status::Mismatch);
+                    }
+                    self.by_address.remove(&old);
+                    self.by_address.insert(address, record);
+                }
+                Ok(())
+            }
+            ServerChange::SetId(csid) => {
+                if self.find(csid).is_some_and(|(other, _)| other != address) {
+                    return Err(Status::Mismatch);
+                }
+                self.record(address)?.csid = csid;
+                Ok(())
+            }
+            ServerChange::MaintenanceOn(until) => self.maintain(address, Maintenance::On, until),
+            ServerChange::MaintenanceOff => self.maintain(address, Maintenance::Off, 0),
+            ServerChange::TemporaryMaintenance(until) => {
+                self.maintain(address, Maintenance::Temporary, until)
+            }
+        }
+    }
+
+    fn record(&mut self, address: ServerAddress) -> Result<&mut ServerRecord, Status> {
+        self.by_address.get_mut(&address).ok_or(Status::Mismatch)
+    }
+
+    fn maintain(
+        &mut self,
+        address: ServerAddress,
+        state: Maintenance,
+        until: u32,
+    ) -> Result<(), Status> {
+        let record = self.record(address)?;
+        record.maintenance = state;
+        record.maintenance_until = until;
+        Ok(())
+    }
+}
