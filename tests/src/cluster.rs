@@ -1,0 +1,403 @@
+//! A cluster on one loopback: a master, chunkservers on small disks in memory, a metalogger, mounts.
+
+use crate::command::{Output, run};
+use crate::namespace::{Namespace, PREFIX, kill};
+use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Address of the master.
+pub const MASTER_IP: &str = "172.21.21.82";
+/// Addresses of the chunkservers, in order.
+const CHUNKSERVER_IPS: [&str; 9] = [
+    "172.21.21.77",
+    "172.21.21.78",
+    "172.21.21.79",
+    "172.21.21.71",
+    "172.21.21.72",
+    "172.21.21.73",
+    "172.21.21.74",
+    "172.21.21.75",
+    "172.21.21.76",
+];
+/// Addresses for scripted peers.
+const OTHER_IPS: [&str; 4] = [
+    "172.21.21.80",
+    "172.21.21.81",
+    "172.21.21.83",
+    "172.21.21.90",
+];
+/// How long anything may take to come up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Which program plays a part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// Ours, as built by cargo.
+    Ours,
+    /// The one of the MooseFS packages.
+    Debian,
+}
+
+impl Program {
+    /// The master that `LAB_MASTER` names: `debian`, or ours. So every test can be tried on the
+    /// real master.
+    pub fn master_from_env() -> Program {
+        match std::env::var("LAB_MASTER").as_deref() {
+            Ok("debian") => Program::Debian,
+            _ => Program::Ours,
+        }
+    }
+}
+
+/// What a cluster consists of.
+#[derive(Clone, Debug)]
+pub struct ClusterOptions {
+    /// Program of the master.
+    pub master: Program,
+    /// Number of chunkservers, at most nine.
+    pub chunkservers: usize,
+    /// Whether a metalogger follows.
+    pub metalogger: bool,
+    /// Further lines for `mfsmaster.cfg`.
+    pub master_cfg: String,
+    /// Lines of `mfsexports.cfg`.
+    pub exports: String,
+    /// Size of each chunkserver's disk, as tmpfs takes it.
+    pub disk_size: String,
+    /// Further lines for each `mfschunkserver.cfg`; `{n}` is the server's number from 1.
+    pub chunkserver_cfg: String,
+}
+
+impl Default for ClusterOptions {
+    fn default() -> Self {
+        ClusterOptions {
+            master: Program::master_from_env(),
+            chunkservers: 3,
+            metalogger: false,
+            master_cfg: "REPLICATIONS_DELAY_INIT = 5\n".to_owned(),
+            exports: "* / rw,alldirs,admin,maproot=0:0\n* . rw\n".to_owned(),
+            disk_size: "2g".to_owned(),
+            chunkserver_cfg: String::new(),
+        }
+    }
+}
+
+/// A running cluster.
+#[derive(Debug)]
+pub struct Cluster {
+    /// The network it lives in.
+    pub namespace: Namespace,
+    /// Everything it has on disk.
+    pub root: PathBuf,
+    options: ClusterOptions,
+    mounts: Vec<PathBuf>,
+    disks: Vec<PathBuf>,
+    keep: bool,
+}
+
+impl Cluster {
+    /// Starts a cluster and waits until its master serves.
+    pub fn start(options: ClusterOptions) -> Result<Cluster> {
+        let mut addresses = vec![MASTER_IP];
+        addresses.extend(CHUNKSERVER_IPS);
+        addresses.extend(OTHER_IPS);
+        let namespace = Namespace::new(&addresses)?;
+        let root = std::env::temp_dir().join(namespace.name());
+        for folder in ["etc", "master", "metalogger"] {
+            fs::create_dir_all(root.join(folder))?;
+        }
+        let mut cluster = Cluster {
+            namespace,
+            root,
+            options,
+            mounts: Vec::new(),
+            disks: Vec::new(),
+            keep: false,
+        };
+        cluster.write_master_files()?;
+        cluster
+            .master("start")?
+            .success()
+            .context("mfsmaster start")?;
+        for number in 1..=cluster.options.chunkservers {
+            cluster.make_chunkserver(number)?;
+            cluster.chunkserver(number, "start")?;
+        }
+        if cluster.options.metalogger {
+            cluster.metalogger("start")?.success()?;
+        }
+        Ok(cluster)
+    }
+
+    fn write_master_files(&self) -> Result<()> {
+        let etc = self.root.join("etc");
+        let data = self.master_data();
+        fs::write(
+            etc.join("mfsmaster.cfg"),
+            format!(
+                "WORKING_USER = root\nWORKING_GROUP = root\nDATA_PATH = {}\n\
+                 EXPORTS_FILENAME = {etc}/mfsexports.cfg\nTOPOLOGY_FILENAME = {etc}/mfstopology.cfg\n\
+                 MATOML_LISTEN_HOST = {MASTER_IP}\nMATOCS_LISTEN_HOST = {MASTER_IP}\n\
+                 MATOCL_LISTEN_HOST = {MASTER_IP}\n{}",
+                data.display(),
+                self.options.master_cfg,
+                etc = etc.display(),
+            ),
+        )?;
+        fs::write(etc.join("mfsexports.cfg"), &self.options.exports)?;
+        fs::write(etc.join("mfstopology.cfg"), "")?;
+        fs::write(
+            etc.join("mfsmetalogger.cfg"),
+            format!(
+                "WORKING_USER = root\nWORKING_GROUP = root\nDATA_PATH = {}\nMASTER_HOST = {MASTER_IP}\n",
+                self.root.join("metalogger").display()
+            ),
+        )?;
+        if !data.join("metadata.mfs").exists() {
+            fs::write(data.join("metadata.mfs"), "MFSM NEW")?;
+        }
+        Ok(())
+    }
+
+    /// Leaves everything running and on disk when the value is dropped.
+    pub fn keep(&mut self) {
+        self.keep = true;
+    }
+
+    /// Data directory of the master.
+    pub fn master_data(&self) -> PathBuf {
+        self.root.join("master")
+    }
+
+    /// Path of a configuration file.
+    pub fn etc(&self, name: &str) -> PathBuf {
+        self.root.join("etc").join(name)
+    }
+
+    /// Folder where a chunkserver keeps its chunks.
+    pub fn disk(&self, number: usize) -> PathBuf {
+        self.root.join(format!("disk{number}"))
+    }
+
+    /// Address of a chunkserver.
+    pub fn chunkserver_ip(number: usize) -> &'static str {
+        CHUNKSERVER_IPS[number - 1]
+    }
+
+    /// Which master program runs from the next start on.
+    pub fn set_master(&mut self, program: Program) {
+        self.options.master = program;
+    }
+
+    fn master_program(&self) -> PathBuf {
+        match self.options.master {
+            Program::Debian => PathBuf::from("/usr/sbin/mfsmaster"),
+            Program::Ours => built_program("mfsmaster"),
+        }
+    }
+
+    /// `mfsmaster ARGUMENT` with the cluster's configuration.
+    pub fn master(&self, argument: &str) -> Result<Output> {
+        let mut command = self.namespace.command(self.master_program());
+        command.arg("-c").arg(self.etc("mfsmaster.cfg"));
+        for word in argument.split_whitespace() {
+            command.arg(word);
+        }
+        run(&mut command)
+    }
+
+    /// Process of the master, from its lock file.
+    pub fn master_pid(&self) -> Result<i32> {
+        pid_of(&self.master_data().join(".mfsmaster.lock"))
+    }
+
+    /// kill -9 of the master.
+    pub fn kill_master(&self) -> Result<()> {
+        let pid = self.master_pid()?;
+        kill(pid, Signal::KILL);
+        wait_until("the master is gone", || {
+            !Path::new(&format!("/proc/{pid}")).exists() || is_zombie(pid)
+        })
+    }
+
+    fn make_chunkserver(&mut self, number: usize) -> Result<()> {
+        let data = self.root.join(format!("chunkserver{number}"));
+        let disk = self.disk(number);
+        fs::create_dir_all(&data)?;
+        fs::create_dir_all(&disk)?;
+        run(Command::new("mount")
+            .args(["-t", "tmpfs", "-o"])
+            .arg(format!("size={}", self.options.disk_size))
+            .arg("tmpfs")
+            .arg(&disk))?
+        .success()?;
+        self.disks.push(disk.clone());
+        let ip = Self::chunkserver_ip(number);
+        let etc = self.root.join("etc");
+        fs::write(
+            etc.join(format!("mfshdd{number}.cfg")),
+            format!("{}\n", disk.display()),
+        )?;
+        fs::write(
+            etc.join(format!("mfschunkserver{number}.cfg")),
+            format!(
+                "WORKING_USER = root\nWORKING_GROUP = root\nDATA_PATH = {}\n\
+                 HDD_CONF_FILENAME = {}/mfshdd{number}.cfg\nMASTER_HOST = {MASTER_IP}\n\
+                 MASTER_RECONNECTION_DELAY = 1\nBIND_HOST = {ip}\nCSSERV_LISTEN_HOST = {ip}\n\
+                 CSSERV_LISTEN_PORT = 9422\n{}",
+                data.display(),
+                etc.display(),
+                self.options
+                    .chunkserver_cfg
+                    .replace("{n}", &number.to_string()),
+            ),
+        )?;
+        Ok(())
+    }
+
+    /// `mfschunkserver ARGUMENT` for one server, counted from 1.
+    pub fn chunkserver(&self, number: usize, argument: &str) -> Result<Output> {
+        run(self
+            .namespace
+            .command("mfschunkserver")
+            .arg("-c")
+            .arg(self.etc(&format!("mfschunkserver{number}.cfg")))
+            .arg(argument))
+    }
+
+    /// kill -9 of a chunkserver.
+    pub fn kill_chunkserver(&self, number: usize) -> Result<()> {
+        let lock = self
+            .root
+            .join(format!("chunkserver{number}/.mfschunkserver.lock"));
+        kill(pid_of(&lock)?, Signal::KILL);
+        Ok(())
+    }
+
+    /// `mfsmetalogger ARGUMENT`.
+    pub fn metalogger(&self, argument: &str) -> Result<Output> {
+        run(self
+            .namespace
+            .command("mfsmetalogger")
+            .arg("-c")
+            .arg(self.etc("mfsmetalogger.cfg"))
+            .arg(argument))
+    }
+
+    /// Mounts the file system with mfsmount and further arguments; gives the mount point.
+    pub fn mount(&mut self, name: &str, arguments: &[&str]) -> Result<PathBuf> {
+        let point = self.root.join(name);
+        fs::create_dir_all(&point)?;
+        let output = run(self
+            .namespace
+            .command("mfsmount")
+            .args(["-H", MASTER_IP])
+            .args(arguments)
+            .arg(&point))?;
+        if output.code != 0 {
+            bail!("mfsmount: {}{}", output.stdout, output.stderr);
+        }
+        self.mounts.push(point.clone());
+        Ok(point)
+    }
+
+    /// Unmounts a mount point.
+    pub fn unmount(&mut self, point: &Path) -> Result<()> {
+        run(Command::new("umount").arg(point))?.success()?;
+        self.mounts.retain(|mounted| mounted != point);
+        Ok(())
+    }
+
+    /// A command inside the cluster's network.
+    pub fn command(&self, program: &str) -> Command {
+        self.namespace.command(program)
+    }
+
+    /// `mfscli` with further arguments: its output.
+    pub fn mfscli(&self, arguments: &[&str]) -> Result<String> {
+        run(self
+            .command("mfscli")
+            .args(["-H", MASTER_IP])
+            .args(arguments))?
+        .success()
+    }
+
+    /// Waits until `count` chunkservers are connected and take writes.
+    pub fn wait_for_chunkservers(&self, count: usize) -> Result<()> {
+        wait_until("the chunkservers are connected", || {
+            self.mfscli(&["-p", "-SCS"]).is_ok_and(|text| {
+                text.lines()
+                    .filter(|line| line.contains("172.21.21.") && !line.contains("disconnected"))
+                    .count()
+                    >= count
+            })
+        })
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if self.keep {
+            return;
+        }
+        for point in &self.mounts {
+            drop(run(Command::new("umount").arg("-l").arg(point)));
+        }
+        for pid in self.namespace.pids() {
+            kill(pid, Signal::KILL);
+        }
+        for disk in &self.disks {
+            drop(run(Command::new("umount").arg("-l").arg(disk)));
+        }
+        if self.root.starts_with(
+            std::env::temp_dir()
+                .join(PREFIX)
+                .parent()
+                .unwrap_or(&self.root),
+        ) && let Err(error) = fs::remove_dir_all(&self.root)
+        {
+            eprintln!("{} is left behind: {error}", self.root.display());
+        }
+    }
+}
+
+/// Waits until `condition` holds, thirty seconds at most.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        if Instant::now() >= deadline {
+            bail!("waited {PATIENCE:?} in vain until {what}");
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+/// A program that cargo built, in the profile that `LAB_PROFILE` names (default `release`).
+fn built_program(name: &str) -> PathBuf {
+    let profile = std::env::var("LAB_PROFILE").unwrap_or_else(|_| "release".to_owned());
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
+        PathBuf::from,
+    );
+    target.join(profile).join(name)
+}
+
+fn pid_of(lock: &Path) -> Result<i32> {
+    let text = fs::read_to_string(lock).with_context(|| lock.display().to_string())?;
+    text.trim()
+        .parse()
+        .with_context(|| format!("{}: no process number", lock.display()))
+}
+
+fn is_zombie(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+        stat.rsplit(')')
+            .next()
+            .is_some_and(|rest| rest.trim().starts_with('Z'))
+    })
+}

@@ -1,0 +1,17 @@
+//! The lab: whole clusters in network namespaces of their own, our programs and those that Debian
+//! ships in any mixture, real FUSE mounts, real kills.
+//!
+//! Everything a [`Cluster`] makes is gone when it is dropped. Addresses are private to the
+//! namespace, so clusters run side by side and reach nothing outside.
+
+mod cluster;
+mod command;
+mod namespace;
+mod requirements;
+mod tree;
+
+pub use cluster::{Cluster, ClusterOptions, MASTER_IP, Program, wait_until};
+pub use command::{Output, run, run_for};
+pub use namespace::Namespace;
+pub use requirements::{missing, ready};
+pub use tree::{Difference, differences};

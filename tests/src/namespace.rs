@@ -1,0 +1,88 @@
+//! A network namespace: one machine's network, or a whole cluster's on one loopback.
+
+use crate::command::run;
+use anyhow::{Context, Result};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Prefix of every namespace and directory of the lab.
+pub const PREFIX: &str = "mfslab";
+
+/// A namespace that is removed with all its processes when it is dropped.
+#[derive(Debug)]
+pub struct Namespace {
+    name: String,
+}
+
+impl Namespace {
+    /// A new namespace whose loopback carries `addresses`.
+    pub fn new(addresses: &[&str]) -> Result<Namespace> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{PREFIX}-{}-{number}", std::process::id());
+        ip(&["netns", "add", &name])?;
+        let namespace = Namespace { name };
+        run(namespace.command("ip").args(["link", "set", "lo", "up"]))?.success()?;
+        for address in addresses {
+            let address = format!("{address}/32");
+            run(namespace
+                .command("ip")
+                .args(["addr", "add", &address, "dev", "lo"]))?
+            .success()?;
+        }
+        Ok(namespace)
+    }
+
+    /// Name of the namespace, unique on the machine.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A command that runs inside. Only the network is separate: mounts are visible outside.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new("nsenter");
+        command
+            .arg(format!("--net=/run/netns/{}", self.name))
+            .arg("--")
+            .arg(program);
+        command
+    }
+
+    /// Processes inside.
+    pub fn pids(&self) -> Vec<i32> {
+        run(Command::new("ip").args(["netns", "pids", &self.name]))
+            .map(|output| {
+                output
+                    .stdout
+                    .lines()
+                    .filter_map(|line| line.trim().parse().ok())
+                    .collect()
+            })
+            .unwrap_or_default()
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        for pid in self.pids() {
+            kill(pid, rustix::process::Signal::KILL);
+        }
+        if let Err(error) = ip(&["netns", "del", &self.name]) {
+            eprintln!("namespace {} is left behind: {error:#}", self.name);
+        }
+    }
+}
+
+/// Sends a signal; a process that is gone is no error.
+pub fn kill(pid: i32, signal: rustix::process::Signal) {
+    if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+        let _gone = rustix::process::kill_process(pid, signal);
+    }
+}
+
+fn ip(arguments: &[&str]) -> Result<()> {
+    run(Command::new("ip").args(arguments))?
+        .success()
+        .with_context(|| format!("ip {}", arguments.join(" ")))?;
+    Ok(())
+}
