@@ -58,6 +58,11 @@ id! {
     ClassId(u8)
 }
 
+id! {
+    /// Permanent number of a chunkserver ("csid"), given by the master, from 1. 0 is "none yet".
+    CsId(u16)
+}
+
 impl Inode {
     /// The root directory.
     pub const ROOT: Inode = Inode(1);

@@ -4,14 +4,18 @@
 //! written once and used by both sides; decoding never panics and never allocates more than the
 //! input holds.
 
+pub mod chunkserver;
+pub mod common;
 pub mod frame;
 pub mod ids;
 pub mod kind;
+pub mod list;
+mod message;
 pub mod status;
 pub mod version;
 pub mod wire;
 
-pub use ids::{ChunkId, ChunkVersion, ClassId, Inode, MetaId, MetaVersion, SessionId};
+pub use ids::{ChunkId, ChunkVersion, ClassId, CsId, Inode, MetaId, MetaVersion, SessionId};
 pub use kind::NodeKind;
 pub use status::Status;
 pub use version::Version;

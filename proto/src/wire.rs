@@ -2,7 +2,11 @@
 //!
 //! Every wire message and no message in particular; framing is in [`crate::frame`].
 
-use crate::ids::{ChunkId, ChunkVersion, ClassId, Inode, MetaId, MetaVersion, SessionId};
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use crate::ids::{ChunkId, ChunkVersion, ClassId, CsId, Inode, MetaId, MetaVersion, SessionId};
+use crate::status::Status;
+use crate::version::Version;
 
 /// Longest `NAME`: its length field has eight bits.
 pub const NAME_MAX: usize = 255;
@@ -236,6 +240,8 @@ identifier! {
     MetaVersion: u64 put_u64;
     MetaId: u64 put_u64;
     ClassId: u8 put_u8;
+    CsId: u16 put_u16;
+    Version: u32 put_u32;
 }
 
 /// One byte; everything but 0 is true.
@@ -248,6 +254,47 @@ impl<'a> Field<'a> for bool {
     #[inline]
     fn put(self, out: &mut Vec<u8>) {
         out.put_u8(u8::from(self));
+    }
+}
+
+/// One byte. A number that 3.0.117 does not know reads as [`Status::Io`]: a failure of a newer
+/// peer is a failure, and no reason to close the connection.
+impl<'a> Field<'a> for Status {
+    #[inline]
+    fn get(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        Ok(Status::from_wire(reader.u8()?).unwrap_or(Status::Io))
+    }
+
+    #[inline]
+    fn put(self, out: &mut Vec<u8>) {
+        out.put_u8(self.wire());
+    }
+}
+
+/// `ip:32`.
+impl<'a> Field<'a> for Ipv4Addr {
+    #[inline]
+    fn get(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        Ok(Ipv4Addr::from(reader.array()?))
+    }
+
+    #[inline]
+    fn put(self, out: &mut Vec<u8>) {
+        out.put_bytes(&self.octets());
+    }
+}
+
+/// `ip:32 port:16`.
+impl<'a> Field<'a> for SocketAddrV4 {
+    #[inline]
+    fn get(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        Ok(SocketAddrV4::new(reader.get()?, reader.u16()?))
+    }
+
+    #[inline]
+    fn put(self, out: &mut Vec<u8>) {
+        out.put(*self.ip());
+        out.put_u16(self.port());
     }
 }
 
