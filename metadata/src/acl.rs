@@ -283,3 +283,6 @@ impl Acls {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

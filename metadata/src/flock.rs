@@ -413,3 +413,6 @@ impl Flocks {
         result
     }
 }
+
+#[cfg(test)]
+mod tests;

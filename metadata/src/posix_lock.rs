@@ -405,3 +405,6 @@ impl PosixLocks {
         result
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -197,3 +197,6 @@ impl Xattrs {
         };
     }
 }
+
+#[cfg(test)]
+mod tests;
