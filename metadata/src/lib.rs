@@ -6,20 +6,32 @@
 //! crate has no network, no clock and no randomness, and touches no file except through readers
 //! and writers that it is handed.
 
+pub mod access;
 pub mod acl;
+pub mod attributes;
 pub mod caller;
 pub mod chunk_table;
+pub mod create;
 pub mod event;
+pub mod file_chunks;
 pub mod flock;
+pub mod link;
+pub mod lookup;
 pub mod namespace;
 pub mod open_files;
 pub mod posix_lock;
 pub mod quota;
+pub mod rename;
 pub mod server_table;
 pub mod session;
+pub mod snapshot;
+pub mod statfs;
 pub mod storage_class;
 pub mod store;
+pub mod trash;
 pub mod tx;
+pub mod unlink;
+pub mod view;
 pub mod xattr;
 
 pub use caller::Caller;

@@ -1,1 +1,5 @@
-//! placeholder
+//! Inodes, names, trash and freed numbers: the tree as records in pages.
+
+/// The tree.
+#[derive(Debug, Default, Clone)]
+pub struct Store {}
