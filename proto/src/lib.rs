@@ -4,6 +4,7 @@
 //! written once and used by both sides; decoding never panics and never allocates more than the
 //! input holds.
 
+pub mod changelog;
 pub mod chunkserver;
 pub mod common;
 pub mod frame;
