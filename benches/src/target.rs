@@ -1,0 +1,104 @@
+//! One master under measurement: its process, its CPU time, its memory.
+
+use anyhow::{Context, Result};
+use lab::{Cluster, ClusterOptions, MASTER_IP, Program};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use std::fs;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A running master without chunkservers.
+#[derive(Debug)]
+pub struct Target {
+    /// How reports name it.
+    pub name: &'static str,
+    cluster: Cluster,
+}
+
+impl Target {
+    /// Starts a master on an empty file system; `cfg` holds further lines of its configuration.
+    pub fn start(name: &'static str, program: Program, cfg: &str) -> Result<Target> {
+        let cluster = Cluster::start(ClusterOptions {
+            master: program,
+            chunkservers: 0,
+            master_cfg: cfg.to_owned(),
+            ..ClusterOptions::default()
+        })
+        .with_context(|| format!("start of {name}"))?;
+        Ok(Target { name, cluster })
+    }
+
+    /// Runs `work` on a thread inside the master's network, with the address of its client port.
+    pub fn inside<T: Send>(&self, work: impl FnOnce(SocketAddr) -> Result<T> + Send) -> Result<T> {
+        let path = Path::new("/run/netns").join(self.cluster.namespace.name());
+        let namespace = fs::File::open(&path).with_context(|| path.display().to_string())?;
+        let address: SocketAddr = format!("{MASTER_IP}:9421").parse()?;
+        std::thread::scope(|scope| {
+            scope
+                .spawn(|| {
+                    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+                    work(address)
+                })
+                .join()
+                .map_err(|_| anyhow::anyhow!("the load generator panicked"))?
+        })
+    }
+
+    /// CPU time of all processes and threads of the master so far.
+    pub fn cpu(&self) -> Duration {
+        let mut nanoseconds = 0;
+        for pid in self.cluster.namespace.pids() {
+            let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
+                continue;
+            };
+            for task in tasks.flatten() {
+                nanoseconds += fs::read_to_string(task.path().join("schedstat"))
+                    .ok()
+                    .and_then(|text| text.split(' ').next()?.parse::<u64>().ok())
+                    .unwrap_or(0);
+            }
+        }
+        Duration::from_nanos(nanoseconds)
+    }
+
+    /// Resident memory of all processes of the master, bytes.
+    pub fn resident(&self) -> u64 {
+        self.cluster
+            .namespace
+            .pids()
+            .iter()
+            .filter_map(|pid| {
+                let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+                let line = text.lines().find(|line| line.starts_with("VmRSS:"))?;
+                line.split_whitespace().nth(1)?.parse::<u64>().ok()
+            })
+            .map(|kibibytes| kibibytes * 1024)
+            .sum()
+    }
+
+    /// Stops the master cleanly, which saves; says how long it took.
+    pub fn stop(&self) -> Result<Duration> {
+        let began = Instant::now();
+        self.cluster.master("stop")?.success()?;
+        Ok(began.elapsed())
+    }
+
+    /// Kills the master.
+    pub fn kill(&self) -> Result<()> {
+        self.cluster.kill_master()
+    }
+
+    /// Starts the master again on what it left; says how long it took to serve.
+    pub fn start_again(&self, argument: &str) -> Result<Duration> {
+        let began = Instant::now();
+        self.cluster.master(argument)?.success()?;
+        Ok(began.elapsed())
+    }
+
+    /// Size of a file in the data directory, bytes.
+    pub fn file_size(&self, name: &str) -> u64 {
+        fs::metadata(self.cluster.master_data().join(name)).map_or(0, |meta| meta.len())
+    }
+}
