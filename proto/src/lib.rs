@@ -4,6 +4,7 @@
 //! written once and used by both sides; decoding never panics and never allocates more than the
 //! input holds.
 
+pub mod admin;
 pub mod changelog;
 pub mod chunkserver;
 pub mod common;
@@ -12,6 +13,7 @@ pub mod ids;
 pub mod kind;
 pub mod list;
 mod message;
+pub mod metalogger;
 pub mod status;
 pub mod version;
 pub mod wire;

@@ -60,6 +60,15 @@ impl<'a, T: Entry> List<'a, T> {
         self.bytes.is_empty()
     }
 
+    /// Reads a list of `count` records.
+    pub(crate) fn get_counted(
+        reader: &mut Reader<'a>,
+        count: usize,
+    ) -> Result<List<'a, T>, Malformed> {
+        let length = count.checked_mul(T::LEN).ok_or(Malformed)?;
+        List::new(reader.bytes(length)?)
+    }
+
     /// The first record and the others.
     pub fn split_first(self) -> Option<(T, List<'a, T>)> {
         let mut reader = Reader::new(self.bytes);
@@ -183,6 +192,26 @@ impl<'a> Field<'a> for Rest<'a> {
 
     fn put(self, out: &mut Vec<u8>) {
         out.put_bytes(self.0);
+    }
+}
+
+/// A text behind a 32-bit length ("STR32").
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Text<'a>(pub &'a [u8]);
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.escape_ascii())
+    }
+}
+
+impl<'a> Field<'a> for Text<'a> {
+    fn get(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        reader.long_bytes().map(Text)
+    }
+
+    fn put(self, out: &mut Vec<u8>) {
+        out.put_long_bytes(self.0);
     }
 }
 

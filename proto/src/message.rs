@@ -140,4 +140,95 @@ macro_rules! direction {
     };
 }
 
-pub(crate) use {direction, messages, records};
+/// Records whose fields depend on a form that the packet itself does not tell.
+///
+/// `field: type where gate else default` is present when the form's method `gate` says so, and
+/// reads as `default` otherwise.
+macro_rules! forms {
+    (@get $reader:ident $form:ident) => { $reader.get()? };
+    (@get $reader:ident $form:ident $gate:ident $default:expr) => {
+        if $form.$gate() { $reader.get()? } else { $default }
+    };
+    (@put $out:ident $form:ident $value:expr) => { $out.put($value) };
+    (@put $out:ident $form:ident $value:expr, $gate:ident) => {
+        if $form.$gate() { $out.put($value) }
+    };
+    ($(
+        $(#[$doc:meta])*
+        $name:ident $(<$life:lifetime>)? by $form:ty {
+            $(
+                $(#[$field_doc:meta])*
+                $field:ident: $type:ty $(where $gate:ident else $default:expr)?
+            ),* $(,)?
+        }
+    )*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name $(<$life>)? {
+            $( $(#[$field_doc])* pub $field: $type, )*
+        }
+
+        impl $(<$life>)? $name $(<$life>)? {
+            /// Reads the fields that the form has; the others get their defaults.
+            pub(crate) fn get(
+                reader: &mut $crate::wire::Reader<$($life)?>,
+                form: $form,
+            ) -> Result<Self, $crate::wire::Malformed> {
+                Ok($name {
+                    $( $field: $crate::message::forms!(@get reader form $($gate $default)?), )*
+                })
+            }
+
+            /// Appends the fields that the form has.
+            pub(crate) fn put(&self, out: &mut Vec<u8>, form: $form) {
+                use $crate::wire::Put;
+                $( $crate::message::forms!(@put out form self.$field $(, $gate)?); )*
+            }
+        }
+    )*};
+}
+
+/// Replies that are a list of records of one form, as long as the packet.
+macro_rules! lists {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident = $kind:literal of $entry:ident $(<$life:lifetime>)? by $form:ty;
+    )*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name;
+
+        impl $name {
+            /// Message type.
+            pub const KIND: u32 = $kind;
+
+            /// Reads the payload of a packet of this type.
+            pub fn decode $(<$life>)? (
+                payload: & $($life)? [u8],
+                form: $form,
+            ) -> Result<Vec<$entry $(<$life>)?>, $crate::wire::Malformed> {
+                let mut reader = $crate::wire::Reader::new(payload);
+                let mut entries = Vec::new();
+                while !reader.is_empty() {
+                    entries.push($entry::get(&mut reader, form)?);
+                }
+                Ok(entries)
+            }
+
+            /// Appends the packet, header included.
+            pub fn encode $(<$life>)? (
+                entries: impl IntoIterator<Item = $entry $(<$life>)?>,
+                form: $form,
+                out: &mut Vec<u8>,
+            ) {
+                $crate::frame::put_frame(out, Self::KIND, |out| {
+                    for entry in entries {
+                        entry.put(out, form);
+                    }
+                });
+            }
+        }
+    )*};
+}
+
+pub(crate) use {direction, forms, lists, messages, records};

@@ -324,6 +324,25 @@ impl<'a, const N: usize> Field<'a> for [u8; N] {
     }
 }
 
+/// Numbers in a row.
+impl<'a, const N: usize> Field<'a> for [u32; N] {
+    #[inline]
+    fn get(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        let mut numbers = [0; N];
+        for number in &mut numbers {
+            *number = reader.u32()?;
+        }
+        Ok(numbers)
+    }
+
+    #[inline]
+    fn put(self, out: &mut Vec<u8>) {
+        for number in self {
+            out.put_u32(number);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Malformed, Put, Reader};
