@@ -1,0 +1,4 @@
+//! The tables of configuration keys, one file a program, and the rows they share.
+
+pub mod common;
+pub mod master;
