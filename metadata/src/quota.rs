@@ -44,14 +44,30 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Takes the values of the kinds in `kinds` (bits in the order of the fields) from `other`.
+    fn take(&mut self, kinds: u8, other: Limits) {
+        if kinds & 1 != 0 {
+            self.inodes = other.inodes;
+        }
+        if kinds & 2 != 0 {
+            self.length = other.length;
+        }
+        if kinds & 4 != 0 {
+            self.size = other.size;
+        }
+        if kinds & 8 != 0 {
+            self.real_size = other.real_size;
+        }
+    }
+
     fn by_kind(self) -> [u64; 4] {
         [self.inodes.into(), self.length, self.size, self.real_size]
     }
 }
 
-/// Flags of limits: the soft ones.
+/// Flags of the soft limits.
 pub const SOFT: u8 = 0x0F;
-/// Flags of limits: the hard ones.
+/// Flags of the hard limits.
 pub const HARD: u8 = 0xF0;
 
 /// The quota of one directory.
@@ -72,6 +88,28 @@ pub struct Quota {
 }
 
 impl Quota {
+    /// Sets the limits named by `flags`. Grace 0 keeps the present time. The clock of soft limits
+    /// goes on: the check of the next second sees to it.
+    pub fn set_limits(&mut self, flags: u8, grace_seconds: u32, soft: Limits, hard: Limits) {
+        self.flags |= flags;
+        if grace_seconds != 0 {
+            self.grace_seconds = grace_seconds;
+        }
+        self.soft.take(flags & SOFT, soft);
+        self.hard.take(flags >> 4, hard);
+    }
+
+    /// Removes the limits named by `flags`; they read 0 from then on. Without any limit nothing of
+    /// the quota is left.
+    pub fn remove_limits(&mut self, flags: u8) {
+        self.flags &= !flags;
+        self.soft.take(flags & SOFT, Limits::default());
+        self.hard.take(flags >> 4, Limits::default());
+        if self.flags == 0 {
+            *self = Quota::default();
+        }
+    }
+
     /// Flags of the soft limits that this usage is above.
     pub fn soft_exceeded(&self, usage: Usage) -> u8 {
         above(self.flags & SOFT, self.soft, usage)
@@ -242,10 +280,15 @@ fn checked(quota: &Quota, usage: Usage, now: u32) -> Option<Quota> {
     if quota.soft_exceeded(usage) == 0 {
         next.since = 0;
         next.exceeded = false;
-    } else if quota.since == 0 {
-        next.since = now;
-    } else if quota.since.saturating_add(quota.grace_seconds) < now {
-        next.exceeded = true;
+    } else {
+        if quota.since == 0 {
+            next.since = now;
+        }
+        // Counted anew each second: the limits or the grace time may have been changed meanwhile.
+        next.exceeded = next.since.saturating_add(quota.grace_seconds) < now;
     }
     (next != *quota).then_some(next)
 }
+
+#[cfg(test)]
+mod tests;
