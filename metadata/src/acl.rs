@@ -1,5 +1,7 @@
 //! POSIX ACLs: the lists of all inodes, how one is evaluated, inherited and changed by chmod.
 
+mod changes;
+
 use proto::Inode;
 use std::sync::Arc;
 

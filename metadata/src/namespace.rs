@@ -10,7 +10,9 @@ use crate::server_table::ServerTable;
 use crate::session::Sessions;
 use crate::storage_class::StorageClasses;
 use crate::store::Store;
+use crate::tx::Tx;
 use crate::xattr::Xattrs;
+use proto::changelog::Entry;
 use proto::{MetaId, MetaVersion};
 
 /// Every persistent fact about one file system.
@@ -53,5 +55,12 @@ impl Namespace {
     /// Identity of the file system; 0 until it is set.
     pub fn metaid(&self) -> MetaId {
         self.metaid
+    }
+
+    /// Writes the line of a change that was made, and counts it.
+    pub(crate) fn log(&mut self, tx: &mut Tx<'_>, entry: &Entry<'_>) {
+        entry.write(tx.now, tx.out.lines.begin(self.version));
+        tx.out.lines.end();
+        self.version.0 += 1;
     }
 }

@@ -1,6 +1,10 @@
 //! Quotas of directories: limits, what exceeds them, and the clock of the soft ones
 //! (master-behaviour §12).
 
+mod changes;
+
+pub use changes::{QuotaReport, QuotaRequest};
+
 use proto::Inode;
 
 /// What quotas count, for everything below a directory.

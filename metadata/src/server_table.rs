@@ -1,6 +1,8 @@
 //! The database of chunkservers: who was ever registered, under which number, and who is in
 //! maintenance (master-behaviour §6.1). Connections, labels and load are the shell's knowledge.
 
+mod changes;
+
 use proto::Status;
 use std::net::Ipv4Addr;
 
@@ -66,36 +68,6 @@ pub enum ServerChange {
     MaintenanceOff,
     /// 6: temporary maintenance until this second.
     TemporaryMaintenance(u32),
-}
-
-impl ServerChange {
-    /// Number and argument as in the changelog.
-    pub fn code(self) -> (u8, u32) {
-        match self {
-            ServerChange::Add(csid) => (0, csid.into()),
-            ServerChange::Remove => (1, 0),
-            ServerChange::Move(csid) => (2, csid.into()),
-            ServerChange::SetId(csid) => (3, csid.into()),
-            ServerChange::MaintenanceOn(until) => (4, until),
-            ServerChange::MaintenanceOff => (5, 0),
-            ServerChange::TemporaryMaintenance(until) => (6, until),
-        }
-    }
-
-    /// The change of a number and argument; `None` for unknown numbers and arguments out of range.
-    pub fn from_code(code: u8, argument: u32) -> Option<ServerChange> {
-        let csid = u16::try_from(argument).ok();
-        Some(match code {
-            0 => ServerChange::Add(csid?),
-            1 => ServerChange::Remove,
-            2 => ServerChange::Move(csid?),
-            3 => ServerChange::SetId(csid?),
-            4 => ServerChange::MaintenanceOn(argument),
-            5 => ServerChange::MaintenanceOff,
-            6 => ServerChange::TemporaryMaintenance(argument),
-            _ => return None,
-        })
-    }
 }
 
 /// All known chunkservers. A clone shares everything with the original.

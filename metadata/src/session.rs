@@ -1,6 +1,8 @@
 //! Client sessions: what the exports granted them, when they were last connected, how often they
 //! asked. Which connection serves a session is the shell's knowledge.
 
+mod changes;
+
 use crate::caller::{Caller, SessionRights};
 use proto::{Inode, SessionId};
 use std::net::Ipv4Addr;

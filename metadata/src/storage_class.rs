@@ -1,6 +1,10 @@
 //! Storage classes: named rules about the number of copies of a chunk and the labels of the servers
 //! that hold them (master-behaviour §4). Choosing servers by these rules is not done here.
 
+mod changes;
+
+pub use changes::ClassChange;
+
 use proto::{ClassId, Status};
 use std::sync::Arc;
 

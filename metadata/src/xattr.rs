@@ -1,5 +1,7 @@
 //! Extended attributes: per inode one block with all names and values, newest first.
 
+mod changes;
+
 use proto::{Inode, Status};
 use std::sync::Arc;
 
