@@ -18,6 +18,7 @@ mod quotas;
 mod request;
 mod servers;
 mod sessions;
+mod stats_file;
 
 pub use charts::{
     ChartData, ChartId, ChartImage, ChartName, GetChartData, GetChartImage, GetMonotonic,
@@ -51,6 +52,7 @@ pub use sessions::{
     CONNECTED, COUNTERS, GetSessions, ListedSession, SessionCommand, SessionCommandStatus,
     SessionEntry, SessionForm, SessionList,
 };
+pub use stats_file::{RANGES, SAMPLES, StatsFile, StatsSeries};
 
 use crate::common::{GetConfig, GetVersion};
 use crate::message::direction;

@@ -1,0 +1,263 @@
+//! Vectors of the specification as tests, and mutations of them as a fuzz test.
+//!
+//! A vector file has a line for each packet: the name of its codec, then the bytes in hexadecimal.
+//! `00*36` repeats a byte, `ramp*8` repeats the bytes 00…ff, `"text"` stands for itself, `#`
+//! starts a comment.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::fmt::{Debug, Write};
+use std::time::{Duration, Instant};
+
+use proto::frame::split_frame;
+use proto::wire::Malformed;
+
+/// Decodes a payload, appends the encoded packet, and returns what was decoded.
+pub type Codec = for<'a> fn(u32, &'a [u8], &mut Vec<u8>) -> Result<Box<dyn Debug + 'a>, Malformed>;
+
+/// Codecs by the names that the vectors use.
+pub type Codecs = &'static [(&'static str, Codec)];
+
+/// A codec of messages with `decode(payload)` and `encode(out)`, given a type and what else
+/// `decode` and `encode` take.
+#[macro_export]
+macro_rules! codec {
+    ($type:ident) => {
+        |kind, payload, out| {
+            assert_eq!(
+                kind,
+                $type::KIND,
+                "the line has another type than its codec"
+            );
+            let message = $type::decode(payload)?;
+            message.encode(out);
+            Ok(Box::new(message))
+        }
+    };
+    ($type:ident: direction) => {
+        |kind, payload, out| {
+            let message = $type::decode(kind, payload)?;
+            assert_eq!(message.kind(), kind);
+            message.encode(out);
+            Ok(Box::new(message))
+        }
+    };
+    ($type:ident, to $request:expr) => {
+        |kind, payload, out| {
+            assert_eq!(
+                kind,
+                $type::KIND,
+                "the line has another type than its codec"
+            );
+            let message = $type::decode(payload, $request)?;
+            message.encode(out);
+            Ok(Box::new(message))
+        }
+    };
+    ($type:ident, form $form:expr) => {
+        |kind, payload, out| {
+            assert_eq!(
+                kind,
+                $type::KIND,
+                "the line has another type than its codec"
+            );
+            let message = $type::decode(payload, $form)?;
+            message.encode($form, out);
+            Ok(Box::new(message))
+        }
+    };
+    ($type:ident, list of $form:expr) => {
+        |kind, payload, out| {
+            assert_eq!(
+                kind,
+                $type::KIND,
+                "the line has another type than its codec"
+            );
+            let entries = $type::decode(payload, $form)?;
+            $type::encode(entries.iter().copied(), $form, out);
+            Ok(Box::new(entries))
+        }
+    };
+}
+
+struct Vector {
+    line: usize,
+    codec: Codec,
+    packet: Vec<u8>,
+}
+
+impl Vector {
+    fn kind(&self) -> u32 {
+        u32::from_be_bytes([
+            self.packet[0],
+            self.packet[1],
+            self.packet[2],
+            self.packet[3],
+        ])
+    }
+}
+
+fn parse(text: &str, codecs: Codecs) -> Vec<Vector> {
+    let mut vectors = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.split('#').next().unwrap().trim();
+        if line.is_empty() {
+            continue;
+        }
+        let (name, bytes) = line.split_once(' ').unwrap();
+        let codec = codecs
+            .iter()
+            .find_map(|(codec, function)| (*codec == name).then_some(*function))
+            .unwrap_or_else(|| panic!("line {}: no codec {name}", index + 1));
+        vectors.push(Vector {
+            line: index + 1,
+            codec,
+            packet: parse_bytes(bytes),
+        });
+    }
+    vectors
+}
+
+fn parse_bytes(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for word in text.split_whitespace() {
+        let (word, count) = match word.split_once('*') {
+            Some((word, count)) => (word, count.parse().unwrap()),
+            None => (word, 1),
+        };
+        let part = if word == "ramp" {
+            (0..=255).collect()
+        } else if let Some(text) = word.strip_prefix('"') {
+            text.trim_end_matches('"').as_bytes().to_vec()
+        } else {
+            assert!(word.len().is_multiple_of(2), "odd number of digits: {word}");
+            (0..word.len() / 2)
+                .map(|place| u8::from_str_radix(&word[2 * place..2 * place + 2], 16).unwrap())
+                .collect::<Vec<u8>>()
+        };
+        bytes.extend(part.repeat(count));
+    }
+    bytes
+}
+
+/// Decodes every vector, checks that encoding gives it back, and returns what was decoded, a line
+/// for each, for a snapshot.
+pub fn check_vectors(text: &str, codecs: Codecs) -> String {
+    let mut decoded = String::new();
+    for vector in parse(text, codecs) {
+        let frame = split_frame(&vector.packet, u32::MAX)
+            .unwrap()
+            .unwrap_or_else(|| panic!("line {}: the packet is longer than its bytes", vector.line));
+        assert_eq!(frame.consumed, vector.packet.len(), "line {}", vector.line);
+        let mut out = vec![0xee];
+        let value = (vector.codec)(frame.kind, frame.payload, &mut out)
+            .unwrap_or_else(|_| panic!("line {} is malformed", vector.line));
+        assert_eq!(out[1..], vector.packet, "line {}: {value:?}", vector.line);
+        let mut text = format!("{value:?}");
+        if text.len() > 1200 {
+            text.truncate(1200);
+            text.push('…');
+        }
+        writeln!(decoded, "{text}").unwrap();
+    }
+    decoded
+}
+
+/// Feeds mutated vectors to their codecs for a short time. Nothing may panic; decoding must not
+/// take memory out of proportion to the packet; what is accepted must encode to something that
+/// decodes to the same.
+pub fn fuzz(text: &str, codecs: Codecs) {
+    let vectors = parse(text, codecs);
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let end = Instant::now() + Duration::from_millis(400);
+    let (mut rounds, mut accepted) = (0u64, 0u64);
+    let mut out = Vec::new();
+    while rounds < 200_000 && Instant::now() < end {
+        for vector in vectors.iter().filter(|vector| vector.packet.len() < 10_000) {
+            let mut payload = vector.packet[8..].to_vec();
+            for _ in 0..=random.below(3) {
+                mutate(&mut payload, &mut random);
+            }
+            out.clear();
+            // Encoding may take what decoding may; room for it is not counted.
+            out.reserve(2 * payload.len() + 64);
+            let before = ALLOCATED.get();
+            let result = (vector.codec)(vector.kind(), &payload, &mut out);
+            let allocated = ALLOCATED.get() - before;
+            assert!(
+                allocated <= 64 * payload.len() + 8192,
+                "line {}: {allocated} bytes for a payload of {}: {payload:02x?}",
+                vector.line,
+                payload.len()
+            );
+            rounds += 1;
+            if let Ok(value) = result {
+                accepted += 1;
+                let mut again = Vec::new();
+                let second = (vector.codec)(vector.kind(), &out[8..], &mut again)
+                    .unwrap_or_else(|_| panic!("line {}: {value:?}", vector.line));
+                assert_eq!(out, again, "line {}: {second:?}", vector.line);
+            }
+        }
+    }
+    assert!(
+        accepted > rounds / 100,
+        "{accepted} of {rounds} were accepted"
+    );
+}
+
+fn mutate(payload: &mut Vec<u8>, random: &mut Random) {
+    let place = random.below(payload.len() + 1);
+    match random.below(6) {
+        0 => payload.truncate(place),
+        1 => payload.extend((0..random.below(20)).map(|value| value as u8)),
+        2 if place < payload.len() => payload[place] = random.below(256) as u8,
+        3 if place < payload.len() => payload[place] ^= 1 << random.below(8),
+        4 => {
+            let end = payload.len().min(place + 4);
+            payload[place..end].fill(0xff);
+        }
+        _ => {
+            let end = payload.len().min(place + random.below(20));
+            payload.drain(place..end);
+        }
+    }
+}
+
+/// xorshift64: the same mutations in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+}
+
+thread_local! {
+    static ALLOCATED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The system's allocator with a count, for each thread, of all bytes ever asked for.
+struct Counting;
+
+// SAFETY: every call is passed on unchanged to the system's allocator, which keeps the contract;
+// the counter is a constant-initialised thread local without destructor, so touching it neither
+// allocates nor fails.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.set(ALLOCATED.get().wrapping_add(layout.size()));
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: `pointer` came from `alloc` above, that is, from the system's allocator.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
