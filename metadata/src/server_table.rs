@@ -191,3 +191,6 @@ impl ServerTable {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

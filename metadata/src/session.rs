@@ -230,3 +230,6 @@ impl Sessions {
         self.by_id.remove(&id.0).is_some()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -353,3 +353,6 @@ impl StorageClasses {
         Ok(id)
     }
 }
+
+#[cfg(test)]
+mod tests;
