@@ -10,6 +10,7 @@ pub mod chunkserver;
 pub mod common;
 pub mod frame;
 pub mod ids;
+pub mod image;
 pub mod kind;
 pub mod list;
 mod message;
