@@ -5,8 +5,10 @@
 //! input holds.
 
 pub mod admin;
+pub mod attr;
 pub mod changelog;
 pub mod chunkserver;
+pub mod client;
 pub mod common;
 pub mod frame;
 pub mod ids;
@@ -19,6 +21,7 @@ pub mod status;
 pub mod version;
 pub mod wire;
 
+pub use attr::Attr;
 pub use ids::{ChunkId, ChunkVersion, ClassId, CsId, Inode, MetaId, MetaVersion, SessionId};
 pub use kind::NodeKind;
 pub use status::Status;

@@ -195,6 +195,26 @@ pub trait Field<'a>: Copy {
     fn put(self, out: &mut Vec<u8>);
 }
 
+/// A value inside a message whose layout may depend on the client's version.
+pub trait Versioned<'a>: Copy {
+    /// Reads the value.
+    fn get(reader: &mut Reader<'a>, client: Version) -> Result<Self, Malformed>;
+    /// Appends the value.
+    fn put(self, client: Version, out: &mut Vec<u8>);
+}
+
+impl<'a, T: Field<'a>> Versioned<'a> for T {
+    #[inline]
+    fn get(reader: &mut Reader<'a>, _client: Version) -> Result<Self, Malformed> {
+        <T as Field>::get(reader)
+    }
+
+    #[inline]
+    fn put(self, _client: Version, out: &mut Vec<u8>) {
+        <T as Field>::put(self, out);
+    }
+}
+
 macro_rules! number {
     ($($type:ty: $get:ident $put:ident;)*) => {$(
         impl<'a> Field<'a> for $type {
