@@ -4,6 +4,8 @@
 //! `00*36` repeats a byte, `ramp*8` repeats the bytes 00…ff, `"text"` stands for itself, `#`
 //! starts a comment.
 
+#![allow(clippy::unwrap_used, reason = "in tests a failure is a panic")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fmt::{Debug, Write};
@@ -64,6 +66,30 @@ macro_rules! codec {
             let message = $type::decode(payload, $form)?;
             message.encode($form, out);
             Ok(Box::new(message))
+        }
+    };
+    ($type:ident, tells form) => {
+        |kind, payload, out| {
+            assert_eq!(
+                kind,
+                $type::KIND,
+                "the line has another type than its codec"
+            );
+            let (message, form) = $type::decode(payload)?;
+            message.encode(form, out);
+            Ok(Box::new((form, message)))
+        }
+    };
+    ($type:ident, sessions $form:expr) => {
+        |kind, payload, out| {
+            assert_eq!(
+                kind,
+                $type::KIND,
+                "the line has another type than its codec"
+            );
+            let list = $type::decode(payload, $form)?;
+            $type::encode(list.counters, list.sessions.iter().copied(), $form, out);
+            Ok(Box::new(list))
         }
     };
     ($type:ident, list of $form:expr) => {
