@@ -233,7 +233,8 @@ fn an_admin_session() {
         3: 5|SCDUP(ssd,two):10,11
         4: 5|SCREN(two,drei%2C):11
         5: 5|SCDEL(ssd):10
-    "#]].assert_eq(&administrate(true));
+    "#]]
+    .assert_eq(&administrate(true));
 }
 
 #[test]
@@ -261,7 +262,8 @@ fn another_session() {
         delete: 49
         delete again: 49
         delete 9: 49
-    "#]].assert_eq(&administrate(false));
+    "#]]
+    .assert_eq(&administrate(false));
 }
 
 #[test]
