@@ -1,9 +1,10 @@
 //! What goes in and out of the planner: requests, replies, commands.
 
 use crate::core::Now;
+use metadata::file_chunks::{Slot, SlotState};
 use metadata::{Namespace, Outbox, Tx};
 use proto::version::Version;
-use proto::{ChunkId, ChunkVersion, ClassId, Inode, Status};
+use proto::{ChunkId, ChunkVersion, Inode, Status};
 use std::net::Ipv4Addr;
 
 /// The context of one event: the clock, and the state that the planner may change.
@@ -30,6 +31,9 @@ impl Cx<'_> {
 pub struct ServerId(pub u16);
 
 impl ServerId {
+    /// No server.
+    pub const NOBODY: ServerId = ServerId(u16::MAX);
+
     /// Place in tables of servers.
     pub fn index(self) -> usize {
         usize::from(self.0)
@@ -76,17 +80,6 @@ pub struct ChunkGrant {
     pub servers: Vec<Location>,
 }
 
-/// What a slot of a file holds before a write or truncate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SlotChunk {
-    /// Nothing.
-    Hole,
-    /// A chunk that only this slot refers to.
-    Own(ChunkId),
-    /// A chunk that other slots refer to as well.
-    Shared(ChunkId),
-}
-
 /// A client wants to write into a slot; the checks of master-behaviour §3.3, 1–4, are done.
 #[derive(Clone, Copy, Debug)]
 pub struct WriteRequest {
@@ -94,14 +87,10 @@ pub struct WriteRequest {
     pub inode: Inode,
     /// The slot.
     pub index: u32,
-    /// Class of the file, which rules the placement of a new chunk.
-    pub class: ClassId,
-    /// What the slot holds.
-    pub slot: SlotChunk,
+    /// What the slot holds, as the metadata's check of the write found it.
+    pub slot: Slot,
     /// The client holds the lock already (request flag 02).
     pub continues: bool,
-    /// Whether the effect changes mtime and ctime (clients before 3.0.74).
-    pub changes_mtime: bool,
     /// Address of the client's connection, for the order of locations.
     pub client_ip: Ipv4Addr,
     /// Comes back with the result.
@@ -116,7 +105,7 @@ pub struct TruncateRequest {
     /// The slot, which is not a hole.
     pub index: u32,
     /// What the slot holds.
-    pub slot: SlotChunk,
+    pub slot: SlotState,
     /// New length inside the chunk, bytes, 1..67,108,864.
     pub length_in_chunk: u32,
     /// Comes back with the result.
