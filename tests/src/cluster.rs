@@ -30,8 +30,10 @@ const OTHER_IPS: [&str; 4] = [
     "172.21.21.83",
     "172.21.21.90",
 ];
+/// A master puts no chunk on a server whose report of chunks is younger.
+const SETTLING: Duration = Duration::from_secs(4);
 /// How long anything may take to come up.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Which program plays a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -326,16 +328,23 @@ impl Cluster {
         .success()
     }
 
-    /// Waits until `count` chunkservers are connected and take writes.
+    /// Waits until `count` chunkservers are connected, have told their space, and the master has
+    /// settled on them.
     pub fn wait_for_chunkservers(&self, count: usize) -> Result<()> {
         wait_until("the chunkservers are connected", || {
-            self.mfscli(&["-p", "-SCS"]).is_ok_and(|text| {
+            self.mfscli(&["-p", "-s:", "-SCS"]).is_ok_and(|text| {
                 text.lines()
-                    .filter(|line| line.contains("172.21.21.") && !line.contains("disconnected"))
+                    .filter(|line| {
+                        let fields: Vec<&str> = line.split(':').collect();
+                        let total = fields.get(10).and_then(|total| total.parse::<u64>().ok());
+                        line.contains("172.21.21.") && total.is_some_and(|total| total > 0)
+                    })
                     .count()
                     >= count
             })
-        })
+        })?;
+        std::thread::sleep(SETTLING);
+        Ok(())
     }
 }
 
@@ -365,7 +374,7 @@ impl Drop for Cluster {
     }
 }
 
-/// Waits until `condition` holds, thirty seconds at most.
+/// Waits until `condition` holds, ninety seconds at most.
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {

@@ -94,7 +94,7 @@ fn with_all_copies_gone_reads_fail_and_fileinfo_says_so() -> Result<()> {
         return Ok(());
     }
     let mut cluster = cluster(1)?;
-    let mount = cluster.mount("mnt", &["-o", "mfsioretries=2"])?;
+    let mount = cluster.mount("mnt", &[])?;
     let file = mount.join("file");
     fs::write(&file, "data")?;
     wait_until("the copy is known", || {
