@@ -168,6 +168,13 @@ impl Config {
             .map(|definition| definition.value.as_str())
     }
 
+    /// Every key that stands in the file, with its value as written there.
+    pub fn written(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.written
+            .iter()
+            .map(|(name, definition)| (name.as_str(), definition.value.as_str()))
+    }
+
     /// Keys with an effect that are not set, with their defaults: what the option `-u` prints.
     pub fn defaults_in_use(&self) -> impl Iterator<Item = (&'static str, String)> {
         self.table

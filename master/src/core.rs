@@ -7,7 +7,7 @@
 use crate::chunks::Chunks;
 use crate::links::{LinkId, Links, Port};
 use crate::settings::Settings;
-use crate::{admin, chunkserver, client, metalogger};
+use crate::{admin, chunkserver, client, metalogger, periodic};
 use metadata::{Event, Namespace, Outbox};
 use std::net::SocketAddrV4;
 
@@ -43,6 +43,8 @@ pub struct Core {
     pub loggers: metalogger::Loggers,
     /// What the monitoring messages add up.
     pub admin: admin::Admin,
+    /// Where the rounds of periodic work are.
+    pub periodic: periodic::Periodic,
     /// What the configuration says.
     pub settings: Settings,
     events: Vec<Event>,
@@ -58,6 +60,7 @@ impl Core {
             servers: chunkserver::Servers::default(),
             loggers: metalogger::Loggers::default(),
             admin: admin::Admin::default(),
+            periodic: periodic::Periodic::default(),
             ns,
             out: Outbox::default(),
             links: Links::default(),
@@ -112,6 +115,7 @@ impl Core {
         chunkserver::tick(self);
         client::tick(self);
         metalogger::tick(self);
+        periodic::tick(self);
         admin::tick(self);
         self.drain_events();
     }
