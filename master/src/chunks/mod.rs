@@ -39,7 +39,7 @@ pub use queues::PRIORITIES;
 pub use repair::Repaired;
 pub use request::{
     Action, ChunkGrant, Command, CommandKind, Cx, LOCATIONS_MAX, Location, Locations, OpToken,
-    Progress, ServerId, TruncateRequest, WriteRequest,
+    Progress, ServerId, SlotChunk, TruncateRequest, WriteRequest,
 };
 pub use servers::{DiskSpace, Identity, LoadReport, LoadStatus, RemovalState, Server, Totals};
 pub use settings::{BadLimits, BadReserve, ChunkSettings, ReplicationLimits, Reserve, UniqueMode};

@@ -5,10 +5,9 @@ use super::copies::{Copy, CopyState, OperationKind};
 use super::planner::Chunks;
 use super::records::{Chunk, Want};
 use super::request::{
-    Action, ChunkGrant, Command, CommandKind, Cx, OpToken, Progress, ServerId, TruncateRequest,
-    WriteRequest,
+    Action, ChunkGrant, Command, CommandKind, Cx, OpToken, Progress, ServerId, SlotChunk,
+    TruncateRequest, WriteRequest,
 };
-use metadata::file_chunks::SlotState;
 use proto::{ChunkId, ChunkVersion, Inode, Status};
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -86,10 +85,10 @@ impl Operations {
 impl Chunks {
     /// Prepares a slot for writing (§3.3, from the chunk phase on). Makes the WRITE line itself.
     pub fn write(&mut self, cx: &mut Cx<'_>, request: &WriteRequest) -> Progress {
-        let result = match request.slot.chunk {
-            SlotState::Hole => self.create(cx, request),
-            SlotState::Own(chunk) => self.write_own(cx, request, chunk),
-            SlotState::Shared(chunk) => {
+        let result = match request.slot {
+            SlotChunk::Hole => self.create(cx, request),
+            SlotChunk::Own(chunk) => self.write_own(cx, request, chunk),
+            SlotChunk::Shared(chunk) => {
                 self.ready(cx, chunk, request.continues).and_then(|chunk| {
                     let purpose = write_purpose(request, chunk.id());
                     self.duplicate(cx, &chunk, purpose, None)
@@ -104,9 +103,9 @@ impl Chunks {
     pub fn truncate(&mut self, cx: &mut Cx<'_>, request: &TruncateRequest) -> Progress {
         let (id, shared) = match request.slot {
             // Without a chunk there is nothing to cut.
-            SlotState::Hole => return Progress::Refused(Status::NoChunk),
-            SlotState::Own(id) => (id, false),
-            SlotState::Shared(id) => (id, true),
+            SlotChunk::Hole => return Progress::Refused(Status::NoChunk),
+            SlotChunk::Own(id) => (id, false),
+            SlotChunk::Shared(id) => (id, true),
         };
         let purpose = Purpose {
             token: request.token,
@@ -177,7 +176,7 @@ impl Chunks {
     }
 
     fn create(&mut self, cx: &mut Cx<'_>, request: &WriteRequest) -> Result<Progress, Status> {
-        let want = Want::at_creation(cx.ns, request.slot.class).ok_or(Status::Einval)?;
+        let want = Want::at_creation(cx.ns, request.class).ok_or(Status::Einval)?;
         let servers = self.choose(cx.now, &want, request.client_ip)?;
         let (ns, mut tx) = cx.parts();
         let id = ns.write_chunk(&mut tx, request.inode, request.index, true)?;

@@ -19,10 +19,15 @@ pub enum Repaired {
 
 impl Chunks {
     /// Repairs one slot of a file, with its REPAIR line.
-    ///
-    /// # Errors
-    /// What the metadata says to the change of the slot.
-    pub fn repair(
+    pub fn repair(&mut self, cx: &mut Cx<'_>, inode: Inode, slot: u32, id: ChunkId) -> Repaired {
+        self.try_repair(cx, inode, slot, id)
+            .unwrap_or_else(|status| {
+                tracing::error!("inode {inode} slot {slot}: repairing failed: {status}");
+                Repaired::Unchanged
+            })
+    }
+
+    fn try_repair(
         &mut self,
         cx: &mut Cx<'_>,
         inode: Inode,

@@ -1,10 +1,10 @@
 //! What goes in and out of the planner: requests, replies, commands.
 
 use crate::core::Now;
-use metadata::file_chunks::{Slot, SlotState};
+pub use metadata::file_chunks::SlotState as SlotChunk;
 use metadata::{Namespace, Outbox, Tx};
 use proto::version::Version;
-use proto::{ChunkId, ChunkVersion, Inode, Status};
+use proto::{ChunkId, ChunkVersion, ClassId, Inode, Status};
 use std::net::Ipv4Addr;
 
 /// The context of one event: the clock, and the state that the planner may change.
@@ -87,10 +87,14 @@ pub struct WriteRequest {
     pub inode: Inode,
     /// The slot.
     pub index: u32,
+    /// Class of the file, which rules the placement of a new chunk.
+    pub class: ClassId,
     /// What the slot holds, as the metadata's check of the write found it.
-    pub slot: Slot,
+    pub slot: SlotChunk,
     /// The client holds the lock already (request flag 02).
     pub continues: bool,
+    /// Whether the effect changes mtime and ctime (clients before 3.0.74).
+    pub changes_mtime: bool,
     /// Address of the client's connection, for the order of locations.
     pub client_ip: Ipv4Addr,
     /// Comes back with the result.
@@ -105,7 +109,7 @@ pub struct TruncateRequest {
     /// The slot, which is not a hole.
     pub index: u32,
     /// What the slot holds.
-    pub slot: SlotState,
+    pub slot: SlotChunk,
     /// New length inside the chunk, bytes, 1..67,108,864.
     pub length_in_chunk: u32,
     /// Comes back with the result.
