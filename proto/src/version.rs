@@ -174,14 +174,12 @@ impl FromStr for Version {
     /// Reads `major[.middle[.minor]]`, as in `minversion=` of the exports file.
     fn from_str(text: &str) -> Result<Version, BadVersion> {
         let mut parts = [0u16; 3];
-        let mut count = 0;
-        for part in text.split('.') {
+        for (count, part) in text.split('.').enumerate() {
             let slot = parts.get_mut(count).ok_or(BadVersion)?;
             if part.is_empty() || !part.bytes().all(|byte| byte.is_ascii_digit()) {
                 return Err(BadVersion);
             }
             *slot = part.parse().map_err(|_| BadVersion)?;
-            count += 1;
         }
         let [major, middle, minor] = parts;
         let minor_max = if major >= 2 {

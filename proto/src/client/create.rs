@@ -17,7 +17,7 @@ message! {
         parent: Inode,
         /// New name.
         name: &'a [u8],
-        /// Where the link leads, as sent: the master strips NULs at the end.
+        /// Where the link leads, as sent: see [`trim_nuls`](super::message::trim_nuls).
         target: Text<'a>,
         /// Who asks.
         caller: Credentials<'a>,

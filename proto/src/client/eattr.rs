@@ -6,7 +6,7 @@ use crate::version::Version;
 use crate::wire::{Malformed, Put, Reader};
 
 /// Extra attributes of an inode (wire-client-master §3).
-pub mod eattr {
+pub mod eattr_flag {
     /// Every user except root sees the object as his own.
     pub const NO_OWNER: u8 = 0x01;
     /// Attributes are not cached.
@@ -41,7 +41,7 @@ impl Version {
 record! {
     /// How many inodes have a set of extra attributes.
     EattrCount {
-        /// Bits of [`eattr`].
+        /// Bits of [`eattr_flag`].
         eattr: u8,
         /// Number of inodes.
         count: u32,
@@ -55,7 +55,7 @@ message! {
         inode: Inode,
         /// Who asks.
         uid: u32,
-        /// Bits of [`eattr`].
+        /// Bits of [`eattr_flag`].
         eattr: u8,
         /// `smode`: 0 set, 1 increase, 2 decrease, +4 recursive.
         mode: u8,

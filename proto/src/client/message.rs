@@ -197,6 +197,14 @@ impl<'a, T: Versioned<'a> + fmt::Debug> fmt::Debug for List<'a, T> {
     }
 }
 
+/// Text without the NULs at its end, which clients may or may not send.
+pub fn trim_nuls(mut text: &[u8]) -> &[u8] {
+    while let Some((0, rest)) = text.split_last() {
+        text = rest;
+    }
+    text
+}
+
 /// `length:32` and text with a NUL at its end. The length counts the NUL, the value lacks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NulText<'a>(pub &'a [u8]);

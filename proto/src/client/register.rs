@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::message::Message;
+use super::message::{Message, NulText, trim_nuls};
 use crate::ids::{MetaId, SessionId};
 use crate::status::Status;
 use crate::version::Version;
@@ -81,14 +81,6 @@ pub enum Register<'a> {
 /// Bytes of a session id with a metaid.
 const RESUME_LEN: usize = 12;
 
-fn get_info<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Malformed> {
-    let mut info = reader.long_bytes()?;
-    while let Some((0, rest)) = info.split_last() {
-        info = rest;
-    }
-    Ok(info)
-}
-
 fn get_path<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Malformed> {
     match reader.long_bytes()?.split_last() {
         None => Ok(b""),
@@ -130,7 +122,7 @@ fn get_tail(reader: &mut Reader<'_>) -> Result<(Option<Resume>, Option<Passcode>
 }
 
 fn put_text(text: &[u8], out: &mut Vec<u8>) {
-    super::message::NulText(text).put(out);
+    NulText(text).put(out);
 }
 
 fn put_metaid(metaid: Option<MetaId>, out: &mut Vec<u8>) {
@@ -160,7 +152,7 @@ impl<'a> Register<'a> {
             1 => Register::Challenge,
             2 => {
                 let version = reader.get()?;
-                let info = get_info(&mut reader)?;
+                let info = trim_nuls(reader.long_bytes()?);
                 let path = get_path(&mut reader)?;
                 let (resume, passcode) = get_tail(&mut reader)?;
                 Register::NewSession {
@@ -182,7 +174,7 @@ impl<'a> Register<'a> {
             },
             5 => {
                 let version = reader.get()?;
-                let info = get_info(&mut reader)?;
+                let info = trim_nuls(reader.long_bytes()?);
                 let (resume, passcode) = get_tail(&mut reader)?;
                 Register::NewMetaSession {
                     version,

@@ -89,7 +89,7 @@ message! {
     Settrashpath<'a> {
         /// The file.
         inode: Inode,
-        /// New path, as sent: the master strips NULs at the end.
+        /// New path, as sent: see [`trim_nuls`](super::message::trim_nuls).
         path: Text<'a>,
     }
 }

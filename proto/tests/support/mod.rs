@@ -6,13 +6,19 @@
 
 #![allow(clippy::unwrap_used, reason = "in tests a failure is a panic")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod allocation;
+mod bytes;
+mod mutation;
+
 use std::fmt::{Debug, Write};
 use std::time::{Duration, Instant};
 
 use proto::frame::split_frame;
 use proto::wire::Malformed;
+
+use allocation::allocated;
+use bytes::parse_bytes;
+use mutation::{Random, mutate};
 
 /// Decodes a payload, appends the encoded packet, and returns what was decoded.
 pub type Codec = for<'a> fn(u32, &'a [u8], &mut Vec<u8>) -> Result<Box<dyn Debug + 'a>, Malformed>;
@@ -144,28 +150,6 @@ fn parse(text: &str, codecs: Codecs) -> Vec<Vector> {
     vectors
 }
 
-fn parse_bytes(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for word in text.split_whitespace() {
-        let (word, count) = match word.split_once('*') {
-            Some((word, count)) => (word, count.parse().unwrap()),
-            None => (word, 1),
-        };
-        let part = if word == "ramp" {
-            (0..=255).collect()
-        } else if let Some(text) = word.strip_prefix('"') {
-            text.trim_end_matches('"').as_bytes().to_vec()
-        } else {
-            assert!(word.len().is_multiple_of(2), "odd number of digits: {word}");
-            (0..word.len() / 2)
-                .map(|place| u8::from_str_radix(&word[2 * place..2 * place + 2], 16).unwrap())
-                .collect::<Vec<u8>>()
-        };
-        bytes.extend(part.repeat(count));
-    }
-    bytes
-}
-
 /// Decodes every vector, checks that encoding gives it back, and returns what was decoded, a line
 /// for each, for a snapshot.
 pub fn check_vectors(text: &str, codecs: Codecs) -> String {
@@ -194,7 +178,7 @@ pub fn check_vectors(text: &str, codecs: Codecs) -> String {
 /// decodes to the same.
 pub fn fuzz(text: &str, codecs: Codecs) {
     let vectors = parse(text, codecs);
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::new();
     let end = Instant::now() + Duration::from_millis(400);
     let (mut rounds, mut accepted) = (0u64, 0u64);
     let mut out = Vec::new();
@@ -207,9 +191,9 @@ pub fn fuzz(text: &str, codecs: Codecs) {
             out.clear();
             // Encoding may take what decoding may; room for it is not counted.
             out.reserve(2 * payload.len() + 64);
-            let before = ALLOCATED.get();
+            let before = allocated();
             let result = (vector.codec)(vector.kind(), &payload, &mut out);
-            let allocated = ALLOCATED.get() - before;
+            let allocated = allocated() - before;
             assert!(
                 allocated <= 64 * payload.len() + 8192,
                 "line {}: {allocated} bytes for a payload of {}: {payload:02x?}",
@@ -231,59 +215,3 @@ pub fn fuzz(text: &str, codecs: Codecs) {
         "{accepted} of {rounds} were accepted"
     );
 }
-
-fn mutate(payload: &mut Vec<u8>, random: &mut Random) {
-    let place = random.below(payload.len() + 1);
-    match random.below(6) {
-        0 => payload.truncate(place),
-        1 => payload.extend((0..random.below(20)).map(|value| value as u8)),
-        2 if place < payload.len() => payload[place] = random.below(256) as u8,
-        3 if place < payload.len() => payload[place] ^= 1 << random.below(8),
-        4 => {
-            let end = payload.len().min(place + 4);
-            payload[place..end].fill(0xff);
-        }
-        _ => {
-            let end = payload.len().min(place + random.below(20));
-            payload.drain(place..end);
-        }
-    }
-}
-
-/// xorshift64: the same mutations in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
-}
-
-thread_local! {
-    static ALLOCATED: Cell<usize> = const { Cell::new(0) };
-}
-
-/// The system's allocator with a count, for each thread, of all bytes ever asked for.
-struct Counting;
-
-// SAFETY: every call is passed on unchanged to the system's allocator, which keeps the contract;
-// the counter is a constant-initialised thread local without destructor, so touching it neither
-// allocates nor fails.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATED.set(ALLOCATED.get().wrapping_add(layout.size()));
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: `pointer` came from `alloc` above, that is, from the system's allocator.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
