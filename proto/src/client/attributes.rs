@@ -1,6 +1,6 @@
 //! GETATTR, SETATTR and TRUNCATE (wire-client-master §11).
 
-use super::credentials::{Credentials, Gids};
+use super::credentials::Credentials;
 use super::message::Message;
 use crate::attr::Attr;
 use crate::ids::Inode;
@@ -128,13 +128,7 @@ impl<'a> Message<'a> for Setattr<'a> {
         let inode = reader.get()?;
         let opened = has_opened && reader.get()?;
         let caller = if has_winattr {
-            // Lists only: here a list without groups can be told from a single group.
-            let uid = reader.u32()?;
-            let size = reader.remaining().checked_sub(tail).ok_or(Malformed)?;
-            Credentials {
-                uid,
-                gids: Gids::get_listed(&mut reader, size)?,
-            }
+            Credentials::get_listed(&mut reader, tail)?
         } else {
             Credentials::get_before(&mut reader, tail)?
         };
@@ -167,16 +161,12 @@ impl<'a> Message<'a> for Setattr<'a> {
         if client.has_opened() {
             out.put(self.opened);
         }
-        match self.caller.gids {
-            Gids::Single(gid) if client.has_winattr() => {
-                let gids = &[gid];
-                out.put(Credentials {
-                    uid: self.caller.uid,
-                    gids: Gids::listed(gids),
-                });
-            }
-            Gids::List(_) if client.has_gid_lists() => out.put(self.caller),
-            _ => self.caller.put_single(out),
+        if client.has_winattr() {
+            self.caller.put_listed(out);
+        } else if client.has_gid_lists() {
+            out.put(self.caller);
+        } else {
+            self.caller.put_single(out);
         }
         out.put_u8(self.mask);
         out.put_u16(self.mode);

@@ -69,7 +69,7 @@ impl<'a> Gids<'a> {
 
     /// Reads `gcnt:32` and the groups, which must be `size` bytes together.
     #[inline]
-    pub(crate) fn get_listed(reader: &mut Reader<'a>, size: usize) -> Result<Self, Malformed> {
+    fn get_listed(reader: &mut Reader<'a>, size: usize) -> Result<Self, Malformed> {
         let count = u64::from(reader.u32()?);
         if count * 4 + 4 != size as u64 {
             return Err(Malformed);
@@ -114,6 +114,28 @@ impl<'a> Credentials<'a> {
             Gids::get_listed(reader, size)?
         };
         Ok(Credentials { uid, gids })
+    }
+
+    /// Reads credentials that are followed by `tail` more bytes and always have a list, where one
+    /// without groups can be told from a single group.
+    #[inline]
+    pub(crate) fn get_listed(reader: &mut Reader<'a>, tail: usize) -> Result<Self, Malformed> {
+        let uid = reader.u32()?;
+        let size = reader.remaining().checked_sub(tail).ok_or(Malformed)?;
+        Ok(Credentials {
+            uid,
+            gids: Gids::get_listed(reader, size)?,
+        })
+    }
+
+    /// Appends the form with a list, also for a single group.
+    #[inline]
+    pub(crate) fn put_listed(&self, out: &mut Vec<u8>) {
+        out.put_u32(self.uid);
+        match self.gids {
+            Gids::Single(gid) => Gids::listed(&[gid]).put(out),
+            Gids::List(_) => self.gids.put(out),
+        }
     }
 
     /// Appends the form with one group: the first one, 0 if there is none.

@@ -122,8 +122,7 @@ impl<'a> Message<'a> for Setsclass<'a> {
         let (msgid, inode, uid) = (reader.u32()?, reader.get()?, reader.u32()?);
         let (goal, mode) = (reader.u8()?, reader.u8()?);
         let (mut class, mut replacement) = (Class::Goal(goal), None);
-        // A classic request with the number FF has no name; like other bad numbers it gets a 6.
-        if goal == NAMED && !reader.is_empty() {
+        if goal == NAMED {
             class = Class::Named(reader.name()?);
             if is_exchange(mode) {
                 replacement = Some(reader.name()?);

@@ -117,18 +117,17 @@ impl<'a> Message<'a> for Access<'a> {
         let mut reader = Reader::new(payload);
         let msgid = reader.u32()?;
         let inode = reader.get()?;
-        let uid = reader.u32()?;
-        let (gids, mask) = if payload.len().is_multiple_of(2) {
-            let size = reader.remaining().checked_sub(2).ok_or(Malformed)?;
-            (Gids::get_listed(&mut reader, size)?, reader.u16()?)
+        let (caller, mask) = if payload.len().is_multiple_of(2) {
+            (Credentials::get_listed(&mut reader, 2)?, reader.u16()?)
         } else {
-            (Gids::Single(reader.u32()?), u16::from(reader.u8()?))
+            let (uid, gids) = (reader.u32()?, Gids::Single(reader.u32()?));
+            (Credentials { uid, gids }, u16::from(reader.u8()?))
         };
         reader.finish()?;
         Ok(Access {
             msgid,
             inode,
-            caller: Credentials { uid, gids },
+            caller,
             mask,
         })
     }

@@ -1,6 +1,6 @@
 //! SNAPSHOT, APPEND_SLICE and ARCHCTL (wire-client-master §15.8 - §15.10).
 
-use super::credentials::{Credentials, Gids};
+use super::credentials::Credentials;
 use super::message::{Message, message};
 use crate::ids::Inode;
 use crate::version::Version;
@@ -118,7 +118,11 @@ impl<'a> Message<'a> for AppendSlice<'a> {
             }),
             None => None,
         };
-        let caller = reader.get()?;
+        let caller = if has_slice {
+            Credentials::get_listed(&mut reader, 0)?
+        } else {
+            reader.get()?
+        };
         reader.finish()?;
         Ok(AppendSlice {
             msgid,
@@ -140,9 +144,12 @@ impl<'a> Message<'a> for AppendSlice<'a> {
             out.put_u32(slice.from);
             out.put_u32(slice.to);
         }
-        match self.caller.gids {
-            Gids::List(_) if !client.has_gid_lists() => self.caller.put_single(out),
-            _ => out.put(self.caller),
+        if self.slice.is_some() {
+            self.caller.put_listed(out);
+        } else if client.has_gid_lists() {
+            out.put(self.caller);
+        } else {
+            self.caller.put_single(out);
         }
     }
 }
@@ -174,7 +181,7 @@ impl<'a> Message<'a> for Archctl {
     fn decode(payload: &'a [u8], _client: Version) -> Result<Self, Malformed> {
         let mut reader = Reader::new(payload);
         let (msgid, inode, command) = (reader.u32()?, reader.get()?, reader.u8()?);
-        let uid = if reader.is_empty() {
+        let uid = if command == archive::GET {
             None
         } else {
             Some(reader.u32()?)
