@@ -93,7 +93,7 @@ impl Core {
             Port::Chunkserver => chunkserver::frame(self, link, kind, payload),
             Port::Metalogger => metalogger::frame(self, link, kind, payload),
         }
-        if !self.out.events.is_empty() {
+        if !self.out.events.is_empty() || !self.chunks.actions.is_empty() {
             self.drain_events();
         }
     }
@@ -120,9 +120,11 @@ impl Core {
         self.drain_events();
     }
 
-    /// Tells the rooms what changes meant to them, until nothing is left to tell.
+    /// Tells the rooms what changes meant to them and carries out what the planner decided, until
+    /// nothing is left to tell or to do.
     pub fn drain_events(&mut self) {
-        while !self.out.events.is_empty() {
+        while !self.out.events.is_empty() || !self.chunks.actions.is_empty() {
+            chunkserver::act(self);
             let mut events = std::mem::take(&mut self.events);
             std::mem::swap(&mut events, &mut self.out.events);
             for &event in &events {
