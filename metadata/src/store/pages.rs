@@ -1,0 +1,254 @@
+//! Arrays of records in pages that are shared with frozen copies and copied when they change.
+
+use std::sync::Arc;
+
+/// Pages of one group: the unit in which the directory of pages is shared.
+const GROUP: usize = 512;
+
+type Page<T, const N: usize> = Arc<[T; N]>;
+type Group<T, const N: usize> = Arc<[Option<Page<T, N>>; GROUP]>;
+
+/// A sparse array of up to 2^32 records in pages of `N` (a power of two). A clone costs one pointer
+/// for each `512 × N` records; whoever changes a record afterwards copies its page first.
+#[derive(Clone, Debug)]
+pub struct Pages<T, const N: usize> {
+    groups: Vec<Option<Group<T, N>>>,
+}
+
+impl<T, const N: usize> Default for Pages<T, N> {
+    fn default() -> Self {
+        Pages { groups: Vec::new() }
+    }
+}
+
+impl<T: Clone + Default, const N: usize> Pages<T, N> {
+    const SHIFT: u32 = {
+        assert!(N.is_power_of_two());
+        N.trailing_zeros()
+    };
+
+    /// Group, page in the group and record in the page of an index.
+    #[inline]
+    fn split(index: u32) -> (usize, usize, usize) {
+        let page = (index >> Self::SHIFT) as usize;
+        (page / GROUP, page % GROUP, index as usize % N)
+    }
+
+    #[inline]
+    fn page(&self, index: u32) -> Option<&[T; N]> {
+        let (group, page, _) = Self::split(index);
+        self.groups.get(group)?.as_ref()?[page].as_deref()
+    }
+
+    /// The page of an index, made when it does not exist and copied when it is shared.
+    fn page_mut(&mut self, index: u32) -> &mut [T; N] {
+        let (group, page, _) = Self::split(index);
+        if group >= self.groups.len() {
+            self.groups.resize(group + 1, None);
+        }
+        let pages = self.groups[group].get_or_insert_with(|| Arc::new([const { None }; GROUP]));
+        let page = Arc::make_mut(pages)[page]
+            .get_or_insert_with(|| Arc::new(std::array::from_fn(|_| T::default())));
+        Arc::make_mut(page)
+    }
+
+    /// The record of an index; `None` when its page does not exist.
+    #[inline]
+    pub fn get(&self, index: u32) -> Option<&T> {
+        Some(&self.page(index)?[index as usize % N])
+    }
+
+    /// The record of an index, to be changed; `None` when its page does not exist.
+    #[inline]
+    pub fn get_mut(&mut self, index: u32) -> Option<&mut T> {
+        let (group, page, record) = Self::split(index);
+        let pages = Arc::make_mut(self.groups.get_mut(group)?.as_mut()?);
+        Some(&mut Arc::make_mut(pages[page].as_mut()?)[record])
+    }
+
+    /// The record of an index, which is the default one when it was not there.
+    #[inline]
+    pub fn slot(&mut self, index: u32) -> &mut T {
+        &mut self.page_mut(index)[index as usize % N]
+    }
+
+    /// `count` neighbouring records of one page; fewer when they would cross its end, none when it
+    /// does not exist.
+    #[inline]
+    pub fn run(&self, start: u32, count: usize) -> &[T] {
+        let first = start as usize % N;
+        let Some(page) = self.page(start) else {
+            return &[];
+        };
+        &page[first..N.min(first + count)]
+    }
+
+    /// The same, to be changed; the page is made when it does not exist.
+    #[inline]
+    pub fn run_mut(&mut self, start: u32, count: usize) -> &mut [T] {
+        let first = start as usize % N;
+        &mut self.page_mut(start)[first..N.min(first + count)]
+    }
+
+    /// All records of existing pages, ascending by index.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        self.groups
+            .iter()
+            .enumerate()
+            .filter_map(|(number, group)| Some((number, group.as_ref()?)))
+            .flat_map(|(number, group)| {
+                let pages = group.iter().enumerate();
+                pages.filter_map(move |(page, records)| {
+                    Some((number * GROUP + page, records.as_ref()?))
+                })
+            })
+            .flat_map(|(page, records)| {
+                let first = page * N;
+                let numbered = records.iter().enumerate();
+                numbered.map(move |(place, record)| ((first + place) as u32, record))
+            })
+    }
+}
+
+/// A record that a [`Slab`] can chain while it is not in use.
+pub trait Reusable: Clone + Default {
+    /// The chained record that follows.
+    fn next_free(&self) -> u32;
+    /// Makes the record an unused one, followed by `next`.
+    fn set_free(&mut self, next: u32);
+}
+
+/// Records that get and give back dense indexes. 0 is never an index: it means "none".
+#[derive(Clone, Debug)]
+pub struct Slab<T, const N: usize> {
+    pages: Pages<T, N>,
+    free: u32,
+    bound: u32,
+    live: u32,
+}
+
+impl<T, const N: usize> Default for Slab<T, N> {
+    fn default() -> Self {
+        Slab {
+            pages: Pages::default(),
+            free: 0,
+            bound: 1,
+            live: 0,
+        }
+    }
+}
+
+impl<T: Reusable, const N: usize> Slab<T, N> {
+    /// Stores a record; its index, or `None` when all are in use.
+    #[inline]
+    pub fn insert(&mut self, record: T) -> Option<u32> {
+        let index = if self.free != 0 {
+            let index = self.free;
+            let slot = self.pages.slot(index);
+            self.free = slot.next_free();
+            *slot = record;
+            index
+        } else {
+            let index = self.bound;
+            self.bound = self.bound.checked_add(1)?;
+            *self.pages.slot(index) = record;
+            index
+        };
+        self.live += 1;
+        Some(index)
+    }
+
+    /// Gives an index back.
+    #[inline]
+    pub fn remove(&mut self, index: u32) {
+        let free = self.free;
+        if let Some(record) = self.pages.get_mut(index) {
+            record.set_free(free);
+            self.free = index;
+            self.live -= 1;
+        }
+    }
+
+    /// The record of an index that is in use.
+    #[inline]
+    pub fn get(&self, index: u32) -> Option<&T> {
+        self.pages.get(index)
+    }
+
+    /// The same, to be changed.
+    #[inline]
+    pub fn get_mut(&mut self, index: u32) -> Option<&mut T> {
+        self.pages.get_mut(index)
+    }
+
+    /// Number of records in use.
+    pub fn len(&self) -> u32 {
+        self.live
+    }
+
+    /// Every index in use is below.
+    pub fn bound(&self) -> u32 {
+        self.bound
+    }
+
+    /// All records, the unused among them, ascending by index.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        self.pages.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Pages, Reusable, Slab};
+
+    #[test]
+    fn a_clone_keeps_what_it_was() {
+        let mut live = Pages::<u32, 4>::default();
+        for index in [0, 3, 4, 5000, u32::MAX] {
+            *live.slot(index) = index ^ 7;
+        }
+        let frozen = live.clone();
+        *live.slot(3) = 99;
+        *live.slot(9) = 98;
+        assert_eq!(frozen.get(3), Some(&4));
+        assert_eq!(live.get(3), Some(&99));
+        assert_eq!(frozen.get(9), None, "its page was made later");
+        assert_eq!(frozen.get(u32::MAX), Some(&!7));
+        let used: Vec<_> = live.iter().filter(|(_, value)| **value != 0).collect();
+        assert_eq!(used, [(0, &7), (3, &99), (4, &3), (9, &98), (5000, &(5000 ^ 7)), (u32::MAX, &!7)]);
+    }
+
+    #[test]
+    fn runs_end_with_their_page() {
+        let mut pages = Pages::<u8, 8>::default();
+        pages.run_mut(6, 5).fill(1);
+        assert_eq!(pages.run(5, 2), [0, 1]);
+        assert_eq!(pages.run(6, 5).len(), 2);
+        assert!(pages.run(8, 1).is_empty());
+    }
+
+    #[derive(Clone, Default, Debug, PartialEq)]
+    struct Link(u32);
+
+    impl Reusable for Link {
+        fn next_free(&self) -> u32 {
+            self.0
+        }
+        fn set_free(&mut self, next: u32) {
+            self.0 = next;
+        }
+    }
+
+    #[test]
+    fn indexes_are_used_again_last_freed_first() {
+        let mut slab = Slab::<Link, 4>::default();
+        let given: Vec<_> = (10..16).filter_map(|value| slab.insert(Link(value))).collect();
+        assert_eq!(given, [1, 2, 3, 4, 5, 6]);
+        slab.remove(2);
+        slab.remove(5);
+        assert_eq!(slab.len(), 4);
+        assert_eq!([slab.insert(Link(20)), slab.insert(Link(21)), slab.insert(Link(22))], [Some(5), Some(2), Some(7)]);
+        assert_eq!(slab.get(2), Some(&Link(21)));
+        assert_eq!(slab.bound(), 8);
+    }
+}
