@@ -141,7 +141,9 @@ impl ChunkTable {
         if at == 0 {
             return ChunkId::HOLE;
         }
-        self.records.get(at).map_or(ChunkId::HOLE, |record| record.id)
+        self.records
+            .get(at)
+            .map_or(ChunkId::HOLE, |record| record.id)
     }
 
     /// Every place in use is below.
@@ -279,7 +281,10 @@ impl ChunkTable {
         let single = old_references == 0
             || old_references == 1 && from.is_some()
             || !self.mixed.contains_key(&at)
-                && [from, to].into_iter().flatten().all(|class| class == old_class);
+                && [from, to]
+                    .into_iter()
+                    .flatten()
+                    .all(|class| class == old_class);
         if single {
             record.class = match (record.references, to) {
                 (0, _) => ClassId(0),

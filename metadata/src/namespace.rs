@@ -10,13 +10,17 @@ use crate::server_table::ServerTable;
 use crate::session::Sessions;
 use crate::storage_class::StorageClasses;
 use crate::store::Store;
+use crate::store::index::Index;
+use crate::store::inode_map::InodeMap;
+use crate::store::node::NodeRecord;
+use crate::tree::TRASH_HOURS_DEFAULT;
 use crate::tx::Tx;
 use crate::xattr::Xattrs;
 use proto::changelog::Entry;
-use proto::{MetaId, MetaVersion};
+use proto::{ClassId, Inode, MetaId, MetaVersion, NodeKind, Status};
 
 /// Every persistent fact about one file system.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Namespace {
     /// Number of the next change.
     pub(crate) version: MetaVersion,
@@ -24,6 +28,10 @@ pub struct Namespace {
     pub(crate) metaid: MetaId,
     /// Inodes, names, trash and freed numbers.
     pub(crate) store: Store,
+    /// Where names are; derived.
+    pub(crate) index: Index,
+    /// Which inode numbers are taken; derived.
+    pub(crate) used: InodeMap,
     /// Chunk records.
     pub(crate) chunks: ChunkTable,
     /// Client sessions.
@@ -46,7 +54,52 @@ pub struct Namespace {
     pub(crate) servers: ServerTable,
 }
 
+impl Default for Namespace {
+    /// [`Namespace::empty`] with seed 0, for tests.
+    fn default() -> Self {
+        Namespace::empty(0)
+    }
+}
+
 impl Namespace {
+    /// Nothing at all, not even a root directory: what an image is loaded into. `seed` should be
+    /// random: whoever knows it can make names that slow lookups down.
+    pub fn empty(seed: u64) -> Namespace {
+        Namespace {
+            version: MetaVersion(0),
+            metaid: MetaId(0),
+            store: Store::default(),
+            index: Index::new(seed),
+            used: InodeMap::default(),
+            chunks: ChunkTable::default(),
+            sessions: Sessions::default(),
+            classes: StorageClasses::default(),
+            quotas: Quotas::default(),
+            xattrs: Xattrs::default(),
+            acls: Acls::default(),
+            open: OpenFiles::default(),
+            flocks: Flocks::default(),
+            posix_locks: PosixLocks::default(),
+            servers: ServerTable::default(),
+        }
+    }
+
+    /// A new file system (metadata-and-changelog §1.7): a root directory with mode 0777 and class 2.
+    ///
+    /// # Errors
+    /// 9: no memory.
+    pub fn new(seed: u64, now: u32) -> Result<Namespace, Status> {
+        let mut namespace = Namespace::empty(seed);
+        namespace.version = MetaVersion(1);
+        let mut root = NodeRecord::new(NodeKind::Directory, 0o777);
+        root.class = ClassId(2);
+        root.trash_hours = TRASH_HOURS_DEFAULT;
+        root.links = 2;
+        (root.atime, root.mtime, root.ctime) = (now, now, now);
+        namespace.store_inode(Inode::ROOT, root)?;
+        Ok(namespace)
+    }
+
     /// Number of the next change.
     pub fn version(&self) -> MetaVersion {
         self.version

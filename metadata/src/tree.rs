@@ -170,7 +170,11 @@ impl Namespace {
             self.classes.add_use(node.class);
         }
         node.set_counted_copies(self.classes.counted_copies(node.class));
-        let length = if kind.has_data() { node.file_length() } else { 0 };
+        let length = if kind.has_data() {
+            node.file_length()
+        } else {
+            0
+        };
         *self.store.nodes.slot(inode.0) = node;
         self.used.take(inode.0);
         self.store.max_inode = self.store.max_inode.max(inode.0);
@@ -560,10 +564,8 @@ impl Namespace {
             NodeKind::File if self.open.is_open(inode) => Some(NodeKind::Sustained),
             _ => None,
         };
-        let path = detached.and_then(|_| {
-            self.store
-                .path(&edge, Inode::ROOT, DETACHED_PATH_BYTES_MAX)
-        });
+        let path =
+            detached.and_then(|_| self.store.path(&edge, Inode::ROOT, DETACHED_PATH_BYTES_MAX));
         self.detach(tx.now, at);
         if let (Some(kind), Some(path)) = (detached, path) {
             self.change_kind(inode, kind);

@@ -4,6 +4,7 @@
 use super::{Limits, Quota, Usage};
 use crate::caller::{Caller, SessionRights};
 use crate::namespace::Namespace;
+use crate::store::dirs::DirStats;
 use crate::tx::Tx;
 use proto::changelog::{self, Entry};
 use proto::{Inode, NodeKind, Status};
@@ -74,6 +75,17 @@ impl Quota {
     }
 }
 
+impl From<DirStats> for Usage {
+    fn from(stats: DirStats) -> Usage {
+        Usage {
+            inodes: stats.inodes.into(),
+            length: stats.length,
+            size: stats.size,
+            real_size: stats.real_size,
+        }
+    }
+}
+
 impl Namespace {
     /// QUOTACONTROL.
     ///
@@ -139,8 +151,27 @@ impl Namespace {
     }
 
     /// What the quota of a directory counts.
-    pub(crate) fn usage_below(&self, _inode: Inode) -> Usage {
-        Usage::NONE
+    pub(crate) fn usage_below(&self, inode: Inode) -> Usage {
+        let dir = self.store.dir(inode);
+        dir.map_or(Usage::NONE, |dir| Usage::from(dir.stats))
+    }
+
+    /// Whether quotas of a directory or of any above it refuse what an operation adds.
+    pub(crate) fn over_quota(&self, directory: Inode, added: Usage) -> bool {
+        !self.quotas.is_empty()
+            && self.quotas.exceeded(
+                self.store.with_ancestors(directory),
+                |inode| self.usage_below(inode),
+                added,
+            )
+    }
+
+    /// The same for every directory that holds a name of an inode, with those above them.
+    pub(crate) fn over_quota_of(&self, inode: Inode, added: Usage) -> bool {
+        !self.quotas.is_empty()
+            && self
+                .parents(inode)
+                .any(|parent| self.over_quota(parent, added))
     }
 
     /// Looks at the soft limits of all quotas; to be called each second.

@@ -160,7 +160,11 @@ mod tests {
             }
         }
         let stored: usize = texts.iter().map(|text| text.len().div_ceil(4)).sum();
-        assert!((names.bound as usize) < stored * 11 / 10, "{} {stored}", names.bound);
+        assert!(
+            (names.bound as usize) < stored * 11 / 10,
+            "{} {stored}",
+            names.bound
+        );
         assert_eq!(offsets[0], 0, "an empty text has no room");
     }
 

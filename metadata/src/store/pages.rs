@@ -215,7 +215,17 @@ mod tests {
         assert_eq!(frozen.get(9), None, "its page was made later");
         assert_eq!(frozen.get(u32::MAX), Some(&!7));
         let used: Vec<_> = live.iter().filter(|(_, value)| **value != 0).collect();
-        assert_eq!(used, [(0, &7), (3, &99), (4, &3), (9, &98), (5000, &(5000 ^ 7)), (u32::MAX, &!7)]);
+        assert_eq!(
+            used,
+            [
+                (0, &7),
+                (3, &99),
+                (4, &3),
+                (9, &98),
+                (5000, &(5000 ^ 7)),
+                (u32::MAX, &!7)
+            ]
+        );
     }
 
     #[test]
@@ -242,12 +252,21 @@ mod tests {
     #[test]
     fn indexes_are_used_again_last_freed_first() {
         let mut slab = Slab::<Link, 4>::default();
-        let given: Vec<_> = (10..16).filter_map(|value| slab.insert(Link(value))).collect();
+        let given: Vec<_> = (10..16)
+            .filter_map(|value| slab.insert(Link(value)))
+            .collect();
         assert_eq!(given, [1, 2, 3, 4, 5, 6]);
         slab.remove(2);
         slab.remove(5);
         assert_eq!(slab.len(), 4);
-        assert_eq!([slab.insert(Link(20)), slab.insert(Link(21)), slab.insert(Link(22))], [Some(5), Some(2), Some(7)]);
+        assert_eq!(
+            [
+                slab.insert(Link(20)),
+                slab.insert(Link(21)),
+                slab.insert(Link(22))
+            ],
+            [Some(5), Some(2), Some(7)]
+        );
         assert_eq!(slab.get(2), Some(&Link(21)));
         assert_eq!(slab.bound(), 8);
     }

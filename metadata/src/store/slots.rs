@@ -66,6 +66,22 @@ impl SlotList {
         }
     }
 
+    fn truncate(&mut self, len: u32) {
+        match self {
+            SlotList::Free(_) => {}
+            SlotList::Dense { slots, used } => {
+                let slots = Arc::make_mut(slots);
+                slots.truncate(len as usize);
+                while slots.last() == Some(&0) {
+                    slots.pop();
+                }
+                slots.shrink_to_fit();
+                *used = slots.iter().filter(|chunk| **chunk != 0).count() as u32;
+            }
+            SlotList::Sparse(map) => *map = map.split(&len).0,
+        }
+    }
+
     fn set(&mut self, index: u32, chunk: u32) {
         let at = index as usize;
         if let SlotList::Dense { slots, used } = self
@@ -183,12 +199,33 @@ impl SlotLists {
         }
         let list = self.lists.get_mut(word & !LISTED)?;
         list.set(index, chunk);
-        let (len, first) = (list.len(), list.get(0));
-        if len <= 1 {
-            self.lists.remove(word & !LISTED);
-            return Some(first);
+        Some(self.shrunk(word))
+    }
+
+    /// Forgets all slots from one above 0 on; the inode's new word.
+    pub fn truncate(&mut self, word: u32, from: u32) -> u32 {
+        let Some(list) = self
+            .lists
+            .get_mut(word & !LISTED)
+            .filter(|_| word & LISTED != 0)
+        else {
+            return word;
+        };
+        list.truncate(from);
+        self.shrunk(word)
+    }
+
+    /// The word for a list that may have become short.
+    fn shrunk(&mut self, word: u32) -> u32 {
+        let Some(list) = self.lists.get(word & !LISTED) else {
+            return 0;
+        };
+        if list.len() > 1 {
+            return word;
         }
-        Some(word)
+        let first = list.get(0);
+        self.lists.remove(word & !LISTED);
+        first
     }
 
     /// Gives the room of a list back.
@@ -219,7 +256,10 @@ mod tests {
             let found: Vec<_> = lists.used_from(word, 0).collect();
             assert_eq!(found, expected, "{steps:?}");
             assert_eq!(lists.used(word) as usize, model.len());
-            assert_eq!(lists.len(word), model.last_key_value().map_or(0, |(i, _)| i + 1));
+            assert_eq!(
+                lists.len(word),
+                model.last_key_value().map_or(0, |(i, _)| i + 1)
+            );
             assert_eq!(lists.get(word, index), chunk);
             let tail: Vec<_> = lists.used_from(word, index).collect();
             let expected: Vec<_> = model.range(index..).map(|(i, c)| (*i, *c)).collect();
