@@ -1,9 +1,10 @@
 //! What every daemon shares: configuration files, the command line, the lock file, becoming a daemon,
-//! logging. Knows no protocol and no program in particular.
+//! logging, charts. Knows no connection and no program in particular.
 //!
 //! A program's `main` is one call of [`start::run`] with its [`cli::Program`], its
 //! [`config_table::ConfigTable`] and the function that serves.
 
+pub mod charts;
 pub mod cli;
 pub mod config;
 pub mod config_file;

@@ -88,7 +88,7 @@ impl<'a, T: Entry> List<'a, T> {
     /// The records in their order.
     pub fn iter(self) -> Iter<'a, T> {
         Iter {
-            reader: Reader::new(self.bytes),
+            bytes: self.bytes,
             records: PhantomData,
         }
     }
@@ -138,7 +138,7 @@ impl<'a, T: Entry> IntoIterator for List<'a, T> {
 
 /// Iterator over the records of a [`List`].
 pub struct Iter<'a, T> {
-    reader: Reader<'a>,
+    bytes: &'a [u8],
     records: PhantomData<fn() -> T>,
 }
 
@@ -147,13 +147,25 @@ impl<T: Entry> Iterator for Iter<'_, T> {
 
     #[inline]
     fn next(&mut self) -> Option<T> {
-        self.reader.get().ok()
+        let (record, rest) = self.bytes.split_at_checked(T::LEN)?;
+        self.bytes = rest;
+        Reader::new(record).get().ok()
     }
 
     #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let count = self.reader.remaining() / T::LEN;
+        let count = self.bytes.len() / T::LEN;
         (count, Some(count))
+    }
+}
+
+impl<T: Entry> DoubleEndedIterator for Iter<'_, T> {
+    #[inline]
+    fn next_back(&mut self) -> Option<T> {
+        let length = self.bytes.len().checked_sub(T::LEN)?;
+        let (rest, record) = self.bytes.split_at(length);
+        self.bytes = rest;
+        Reader::new(record).get().ok()
     }
 }
 
@@ -228,6 +240,7 @@ mod tests {
         assert_eq!(list.len(), 2);
         assert_eq!(list.iter().collect::<Vec<_>>(), [ChunkId(7), ChunkId(9)]);
         assert_eq!(list.iter().len(), 2);
+        assert_eq!(list.iter().next_back(), Some(ChunkId(9)));
         assert_eq!(List::<ChunkId>::new(list.as_bytes()), Ok(list));
         assert_eq!(
             List::<ChunkId>::new(&list.as_bytes()[1..]),

@@ -78,27 +78,26 @@ impl<'a> StatsFile<'a> {
         })
     }
 
-    /// Appends a whole file. Every range must have `samples` samples.
-    pub fn encode<'s>(
-        point: u32,
-        samples: usize,
-        series: impl ExactSizeIterator<Item = StatsSeries<'s>>,
-        out: &mut Vec<u8>,
-    ) {
-        out.reserve(HEADER_LEN + series.len() * series_len(samples).unwrap_or(0));
+    /// Appends the beginning of a file; `count` series follow with [`StatsSeries::encode`].
+    pub fn begin(point: u32, samples: usize, count: usize, out: &mut Vec<u8>) {
+        let series = series_len(samples).and_then(|length| length.checked_mul(count));
+        out.reserve(HEADER_LEN + series.unwrap_or(0));
         out.put_u32(VERSION);
         out.put_u32(u32::try_from(samples).unwrap_or(u32::MAX));
-        out.put_u32(u32::try_from(series.len()).unwrap_or(u32::MAX));
+        out.put_u32(u32::try_from(count).unwrap_or(u32::MAX));
         out.put_u32(point);
-        for series in series {
-            debug_assert!(series.name.len() < NAME_LEN);
-            let name = &series.name[..series.name.len().min(NAME_LEN)];
-            out.put_bytes(name);
-            out.resize(out.len() + NAME_LEN - name.len(), 0);
-            for range in series.ranges {
-                debug_assert_eq!(range.len(), samples);
-                out.put(range);
-            }
+    }
+}
+
+impl StatsSeries<'_> {
+    /// Appends a series. Every range must have as many samples as the file says.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        debug_assert!(self.name.len() < NAME_LEN);
+        let name = &self.name[..self.name.len().min(NAME_LEN)];
+        out.put_bytes(name);
+        out.resize(out.len() + NAME_LEN - name.len(), 0);
+        for range in self.ranges {
+            out.put(range);
         }
     }
 }
@@ -135,7 +134,10 @@ mod tests {
             },
         ];
         let mut out = Vec::new();
-        StatsFile::encode(0x01c8_980b, 3, series.into_iter(), &mut out);
+        StatsFile::begin(0x01c8_980b, 3, series.len(), &mut out);
+        for series in series {
+            series.encode(&mut out);
+        }
         out
     }
 
@@ -154,7 +156,10 @@ mod tests {
         let samples: Vec<_> = series[0].ranges[0].iter().collect();
         assert_eq!(samples, [1, 2, u64::MAX]);
         let mut again = Vec::new();
-        StatsFile::encode(stats.point, 3, series.into_iter(), &mut again);
+        StatsFile::begin(stats.point, 3, series.len(), &mut again);
+        for series in series {
+            series.encode(&mut again);
+        }
         assert_eq!(again, bytes);
     }
 
