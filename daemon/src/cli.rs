@@ -326,57 +326,40 @@ mod tests {
         );
     }
 
+    /// Command, configuration, foreground, seconds of `-t`, number of `-x`.
+    type Expected = (Command, Option<&'static str>, bool, u64, usize);
+
     #[test]
     fn options_may_be_joined_repeated_and_anywhere() {
-        let rows: &[(&str, Command, Option<&str>, bool, u64, usize)] = &[
-            ("mfsmaster", Command::Start, None, false, 1800, 0),
-            ("mfsmaster TEST", Command::Test, None, false, 1800, 0),
-            ("mfsmaster status", Command::Test, None, false, 1800, 0),
+        let rows: &[(&str, Expected)] = &[
+            ("mfsmaster", (Command::Start, None, false, 1800, 0)),
+            ("mfsmaster TEST", (Command::Test, None, false, 1800, 0)),
+            ("mfsmaster status", (Command::Test, None, false, 1800, 0)),
             (
                 "mfsmaster test -c a.cfg",
-                Command::Test,
-                Some("a.cfg"),
-                false,
-                1800,
-                0,
+                (Command::Test, Some("a.cfg"), false, 1800, 0),
             ),
             (
                 "mfsmaster -fuca.cfg -- stop",
-                Command::Stop,
-                Some("a.cfg"),
-                true,
-                1800,
-                0,
+                (Command::Stop, Some("a.cfg"), true, 1800, 0),
             ),
             (
                 "mfsmaster -xx -x -t 5 kill",
-                Command::Kill,
-                None,
-                false,
-                5,
-                3,
+                (Command::Kill, None, false, 5, 3),
             ),
             (
                 "mfsmaster -t abc restart",
-                Command::Restart,
-                None,
-                false,
-                0,
-                0,
+                (Command::Restart, None, false, 0, 0),
             ),
-            ("mfsmaster -d start", Command::Start, None, true, 1800, 0),
+            ("mfsmaster -d start", (Command::Start, None, true, 1800, 0)),
             (
                 "mfsmaster try-restart",
-                Command::TryRestart,
-                None,
-                false,
-                1800,
-                0,
+                (Command::TryRestart, None, false, 1800, 0),
             ),
             // The letters behind -t are its argument.
-            ("mfsmaster -xxtest", Command::Start, None, false, 0, 2),
+            ("mfsmaster -xxtest", (Command::Start, None, false, 0, 2)),
         ];
-        for &(line, command, config, foreground, timeout, verbose) in rows {
+        for &(line, (command, config, foreground, timeout, verbose)) in rows {
             let got = run(line).unwrap();
             assert_eq!(got.command, command, "{line}");
             assert_eq!(got.config, config.map(PathBuf::from), "{line}");

@@ -19,9 +19,8 @@ pub fn lookup(user: &str, group: &str) -> Result<User, String> {
     let (uid, own_group, name) = match number(user) {
         Some(uid) => (uid, group_of_uid(uid), None),
         None => {
-            let name = CString::new(user).map_err(|_| format!("{user}: no such user !!!"))?;
-            let (uid, gid) = find_user(&name).ok_or_else(|| format!("{user}: no such user !!!"))?;
-            (uid, Some(gid), Some(name))
+            let (uid, gid) = find_user(user).ok_or_else(|| format!("{user}: no such user !!!"))?;
+            (uid, Some(gid), CString::new(user).ok())
         }
     };
     let gid = if group.is_empty() {
@@ -29,10 +28,7 @@ pub fn lookup(user: &str, group: &str) -> Result<User, String> {
     } else if let Some(gid) = number(group) {
         gid
     } else {
-        CString::new(group)
-            .ok()
-            .and_then(|name| find_group(&name))
-            .ok_or_else(|| format!("{group}: no such group !!!"))?
+        find_group(group).ok_or_else(|| format!("{group}: no such group !!!"))?
     };
     Ok(User { uid, gid, name })
 }
@@ -64,7 +60,9 @@ fn number(text: &str) -> Option<u32> {
 /// Room for the strings of one database entry; a longer entry counts as not found.
 const ENTRY_BYTES: usize = 64 * 1024;
 
-fn find_user(name: &CString) -> Option<(libc::uid_t, libc::gid_t)> {
+/// User and primary group of a name.
+pub fn find_user(name: &str) -> Option<(u32, u32)> {
+    let name = CString::new(name).ok()?;
     with_entry(|entry, buffer, len, result| {
         // SAFETY: `name` ends with NUL; the other pointers are valid for the call (see `with_entry`).
         unsafe { libc::getpwnam_r(name.as_ptr(), entry, buffer, len, result) }
@@ -72,7 +70,8 @@ fn find_user(name: &CString) -> Option<(libc::uid_t, libc::gid_t)> {
     .map(|entry: libc::passwd| (entry.pw_uid, entry.pw_gid))
 }
 
-fn group_of_uid(uid: libc::uid_t) -> Option<libc::gid_t> {
+/// Primary group of a user.
+pub fn group_of_uid(uid: u32) -> Option<u32> {
     with_entry(|entry, buffer, len, result| {
         // SAFETY: the pointers are valid for the call (see `with_entry`).
         unsafe { libc::getpwuid_r(uid, entry, buffer, len, result) }
@@ -80,7 +79,9 @@ fn group_of_uid(uid: libc::uid_t) -> Option<libc::gid_t> {
     .map(|entry: libc::passwd| entry.pw_gid)
 }
 
-fn find_group(name: &CString) -> Option<libc::gid_t> {
+/// Group of a name.
+pub fn find_group(name: &str) -> Option<u32> {
+    let name = CString::new(name).ok()?;
     with_entry(|entry, buffer, len, result| {
         // SAFETY: `name` ends with NUL; the other pointers are valid for the call (see `with_entry`).
         unsafe { libc::getgrnam_r(name.as_ptr(), entry, buffer, len, result) }

@@ -1,20 +1,16 @@
 //! The master: a pure core that takes frames and ticks, and the shell around it.
 
+pub mod address_range;
 pub mod admin;
 pub mod chunks;
 pub mod chunkserver;
 pub mod client;
 pub mod core;
+pub mod exports;
 pub mod journal;
 pub mod links;
 pub mod metalogger;
 pub mod periodic;
 pub mod settings;
 pub mod shell;
-
-use proto::version::Version;
-
-/// Version that the master announces: the MooseFS release whose behaviour it has.
-pub const VERSION: Version = Version::CURRENT;
-/// The same for people, with MooseFS's package suffix.
-pub const VERSION_TEXT: &str = "3.0.117-1";
+pub mod topology;
