@@ -14,3 +14,10 @@ pub mod periodic;
 pub mod settings;
 pub mod shell;
 pub mod topology;
+
+use proto::version::Version;
+
+/// Version that the master announces: the MooseFS release whose behaviour it has.
+pub const VERSION: Version = Version::CURRENT;
+/// The same for people, with MooseFS's package suffix.
+pub const VERSION_TEXT: &str = "3.0.117-1";
