@@ -2,15 +2,16 @@
 
 use crate::quota::Space;
 use crate::{Caller, Namespace};
+use proto::{Inode, NodeKind};
 
-/// The namespace's part of STATFS (§19.1).
+/// The namespace's part of STATFS (wire-client-master §19.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatfsUsage {
     /// Bytes of files in trash, for sessions at the root of the file system.
     pub trash_space: u64,
     /// Bytes of sustained files, likewise.
     pub sustained_space: u64,
-    /// Inodes below the session's root.
+    /// Inodes below the session's root, itself included.
     pub inodes: u32,
 }
 
@@ -21,7 +22,7 @@ pub struct Counts {
     pub inodes: u32,
     /// Directories.
     pub dirs: u32,
-    /// Files in the tree.
+    /// Files, those in trash and the sustained ones included.
     pub files: u32,
     /// Chunk records.
     pub chunks: u32,
@@ -37,17 +38,57 @@ pub struct Counts {
 
 impl Namespace {
     /// Space and inodes that STATFS shows to the caller.
-    pub fn statfs_usage(&self, _who: &Caller) -> StatfsUsage {
-        StatfsUsage::default()
+    pub fn statfs_usage(&self, who: &Caller) -> StatfsUsage {
+        let totals = &self.store.totals;
+        match who.root {
+            Inode(0) => StatfsUsage::default(),
+            Inode::ROOT => StatfsUsage {
+                trash_space: totals.trash_bytes,
+                sustained_space: totals.sustained_bytes,
+                inodes: totals.inodes,
+            },
+            root => StatfsUsage {
+                inodes: self
+                    .store
+                    .dir(root)
+                    .map_or(0, |dir| dir.stats.inodes.wrapping_add(1)),
+                ..StatfsUsage::default()
+            },
+        }
     }
 
-    /// The space as quotas of the session's root and of all directories above it leave it.
-    pub fn narrow_space(&self, _who: &Caller, space: Space) -> Space {
-        space
+    /// The space as quotas of the session's root and of all directories above it leave it
+    /// (master-behaviour §12.4).
+    pub fn narrow_space(&self, who: &Caller, space: Space) -> Space {
+        if self.quotas.is_empty() || who.root == Inode(0) {
+            return space;
+        }
+        let directories = self.store.with_ancestors(who.root);
+        directories.fold(space, |space, inode| {
+            self.quotas
+                .narrow(inode, |inode| self.usage_below(inode), space)
+        })
     }
 
     /// Totals.
     pub fn counts(&self) -> Counts {
-        Counts::default()
+        let totals = &self.store.totals;
+        let of = |kind: NodeKind| totals.by_kind[usize::from(kind.number())];
+        let (trash, sustained) = (of(NodeKind::Trash), of(NodeKind::Sustained));
+        Counts {
+            inodes: totals.inodes,
+            dirs: of(NodeKind::Directory),
+            files: of(NodeKind::File) + trash + sustained,
+            chunks: self.chunks.len(),
+            trash_files: trash,
+            trash_space: totals.trash_bytes,
+            sustained_files: sustained,
+            sustained_space: totals.sustained_bytes,
+        }
+    }
+
+    /// Highest inode number ever used.
+    pub fn max_inode(&self) -> u32 {
+        self.store.max_inode
     }
 }
