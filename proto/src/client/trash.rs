@@ -1,5 +1,6 @@
 //! Trash and sustained files, seen by metadata sessions (wire-client-master §17).
-//! GETTRASHPATH, UNDEL and PURGE ask with an [`InodeRequest`](super::InodeRequest).
+//! GETTRASHPATH, UNDEL and PURGE ask with an [`InodeRequest`](super::InodeRequest), GETSUSTAINED
+//! with a [`Plain`](super::message::Plain).
 
 use super::message::{ListMessage, Message, NulText, message, record};
 use crate::ids::Inode;
@@ -7,7 +8,7 @@ use crate::list::Text;
 use crate::version::Version;
 use crate::wire::{Malformed, Put, Reader};
 
-/// GETTRASH 450; GETSUSTAINED 470 without bucket.
+/// GETTRASH 450.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gettrash {
     /// Number that connects request and reply.
