@@ -81,7 +81,7 @@ impl View {
     }
 
     /// Slots of a file up to its last chunk, holes as 0.
-    pub(crate) fn file_chunks(&self, node: &NodeRecord) -> impl Iterator<Item = ChunkId> {
+    pub(crate) fn file_chunks(&self, node: &NodeRecord) -> impl ExactSizeIterator<Item = ChunkId> {
         let word = node.slots();
         (0..self.store.slots.len(word)).map(move |index| match self.store.slots.get(word, index) {
             0 => ChunkId::HOLE,

@@ -1,0 +1,302 @@
+//! Reading a metadata file into a namespace: order, versions and endings of sections
+//! (metadata-and-changelog §1.3, §1.8); what the sections hold is read by the modules below.
+
+mod edges;
+mod newer;
+mod nodes;
+mod tables;
+mod whole;
+
+use super::problem::{LoadError, Problem};
+use crate::Namespace;
+use proto::image::{
+    CONTAINER_1_5, CONTAINER_1_6, CONTAINER_2_0, Damage, EOF_MARKER, ImageHeader, Section,
+    SectionHeader, SectionName,
+};
+use proto::{Malformed, Reader};
+
+/// How a file is loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadOptions<'a> {
+    /// The master's clock, seconds since 1970.
+    pub now: u32,
+    /// `-i`: what can be repaired is repaired and listed.
+    pub ignore: bool,
+    /// Random: see [`Namespace::empty`].
+    pub seed: u64,
+    /// Grace period of quotas that have none stored, seconds (QUOTA_DEFAULT_GRACE_PERIOD).
+    pub quota_grace_seconds: u32,
+    /// Content of `sessions.mfs` beside a file of 1.6.
+    pub sessions: Option<&'a [u8]>,
+}
+
+impl Default for LoadOptions<'_> {
+    fn default() -> Self {
+        LoadOptions {
+            now: 0,
+            ignore: false,
+            seed: 0,
+            quota_grace_seconds: 7 * 24 * 3600,
+            sessions: None,
+        }
+    }
+}
+
+/// A loaded file.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The state.
+    pub namespace: Namespace,
+    /// What had to be changed, in the order of the file; notes among them.
+    pub repairs: Vec<Problem>,
+    /// The directory entries have no positions, or not ascending ones: the master has to give new
+    /// ones before it serves (RENUMERATEEDGES).
+    pub must_renumerate: bool,
+    /// Written by a version before 2.0, whose changelogs cannot be replayed here.
+    pub is_old: bool,
+}
+
+/// Loads a file.
+///
+/// # Errors
+/// [`LoadError`] says where and what, and whether [`LoadOptions::ignore`] would help.
+pub fn load(data: &[u8], options: &LoadOptions<'_>) -> Result<Loaded, LoadError> {
+    let mut loader = Loader::new(data, options);
+    match loader.file() {
+        Ok(is_old) => Ok(Loaded {
+            namespace: loader.namespace,
+            repairs: loader.repairs,
+            must_renumerate: loader.edges.unordered,
+            is_old,
+        }),
+        Err(problem) => Err(LoadError {
+            section: loader.section,
+            offset: loader.offset(),
+            problem,
+        }),
+    }
+}
+
+type Outcome<T> = std::result::Result<T, Problem>;
+
+impl From<Damage> for Problem {
+    fn from(damage: Damage) -> Problem {
+        Problem::Damaged(damage)
+    }
+}
+
+impl From<Malformed> for Problem {
+    fn from(_: Malformed) -> Problem {
+        Problem::Damaged(Damage::Truncated)
+    }
+}
+
+/// A file being loaded.
+struct Loader<'a> {
+    namespace: Namespace,
+    options: LoadOptions<'a>,
+    repairs: Vec<Problem>,
+    data: &'a [u8],
+    reader: Reader<'a>,
+    container: u8,
+    /// The section being read.
+    section: Option<Section>,
+    edges: edges::EdgesSeen,
+    /// What a file of 4.x loses.
+    lost: Vec<String>,
+}
+
+impl<'a> Loader<'a> {
+    fn new(data: &'a [u8], options: &LoadOptions<'a>) -> Self {
+        Loader {
+            namespace: Namespace::empty(options.seed),
+            options: *options,
+            repairs: Vec::new(),
+            data,
+            reader: Reader::new(data),
+            container: CONTAINER_2_0,
+            section: None,
+            edges: edges::EdgesSeen::default(),
+            lost: Vec::new(),
+        }
+    }
+
+    fn offset(&self) -> u64 {
+        (self.data.len() - self.reader.remaining()) as u64
+    }
+
+    /// Something is wrong: it is repaired by the caller (`Ok`), or the file is refused.
+    fn problem(&mut self, problem: Problem) -> Outcome<()> {
+        if problem.is_note() || self.options.ignore && problem.remedy().is_some() {
+            self.repairs.push(problem);
+            return Ok(());
+        }
+        Err(problem)
+    }
+
+    /// Reads everything; whether the file is older than 2.0.
+    fn file(&mut self) -> Outcome<bool> {
+        let header = ImageHeader::decode(&mut self.reader);
+        let Some(header) = header.map_err(|_| Problem::NotMetadata)? else {
+            return Err(Problem::NotMetadata);
+        };
+        let is_old = match header {
+            ImageHeader::New => {
+                self.namespace = Namespace::new(self.options.seed, self.options.now)
+                    .map_err(|_| Problem::OutOfMemory)?;
+                return Ok(false);
+            }
+            ImageHeader::Old {
+                container,
+                max_inode,
+                version,
+                next_session,
+            } => {
+                self.container = container;
+                self.namespace.version = version;
+                self.namespace.store.max_inode = max_inode;
+                self.namespace.sessions.set_next_id(next_session);
+                self.sessions_file()?;
+                true
+            }
+            ImageHeader::Current {
+                container,
+                version,
+                metaid,
+            } => {
+                self.container = container;
+                (self.namespace.version, self.namespace.metaid) = (version, metaid);
+                false
+            }
+        };
+        self.check_ending()?;
+        if self.container <= CONTAINER_1_5 {
+            let sections = [
+                Section::Nodes,
+                Section::Edges,
+                Section::Free,
+                Section::Chunks,
+            ];
+            for section in sections {
+                self.section = Some(section);
+                self.body(section, 0x10)?;
+            }
+        } else {
+            self.sections()?;
+        }
+        self.section = None;
+        if !self.lost.is_empty() {
+            let lost = std::mem::take(&mut self.lost);
+            self.repairs.push(Problem::Newer(lost));
+        }
+        self.complete()?;
+        Ok(is_old)
+    }
+
+    /// The quick check: a file that was cut is not read at all (§1.8).
+    fn check_ending(&self) -> Outcome<()> {
+        let ending = self.data.last_chunk::<16>();
+        let expected = if self.container >= CONTAINER_1_6 {
+            EOF_MARKER
+        } else {
+            [0; 16]
+        };
+        if ending == Some(&expected) {
+            Ok(())
+        } else {
+            Err(Problem::WrongEnding)
+        }
+    }
+
+    fn sections(&mut self) -> Outcome<()> {
+        while let Some(header) = SectionHeader::decode(&mut self.reader)? {
+            self.section = Section::from_name(header.name);
+            let before = self.reader.remaining() as u64;
+            match self.section {
+                Some(section) if header.version <= section.version() => {
+                    self.body(section, header.version)?;
+                }
+                Some(section) => self.newer_version(section, header)?,
+                None => self.unknown_section(header)?,
+            }
+            let read = before - self.reader.remaining() as u64;
+            if let Some(length) = header.length
+                && read != length
+            {
+                self.problem(Problem::NotAllRead)?;
+                // The length says where the next section begins.
+                let start = self.data.len() as u64 - before;
+                let end = usize::try_from(start.saturating_add(length)).unwrap_or(usize::MAX);
+                self.reader = Reader::new(self.data.get(end..).unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+
+    fn newer_version(&mut self, section: Section, header: SectionHeader) -> Outcome<()> {
+        if !newer::is_known(section, header.version) {
+            return Err(Problem::NewerVersion(section));
+        }
+        self.accept_newer()?;
+        self.newer_body(section, header.version)
+    }
+
+    /// The first section of 4.x: everything that would be lost is named.
+    fn accept_newer(&mut self) -> Outcome<()> {
+        if self.options.ignore {
+            return Ok(());
+        }
+        let ignoring = LoadOptions {
+            ignore: true,
+            ..self.options
+        };
+        let lost = match load(self.data, &ignoring) {
+            Ok(loaded) => loaded
+                .repairs
+                .into_iter()
+                .find_map(|problem| match problem {
+                    Problem::Newer(lost) => Some(lost),
+                    _ => None,
+                }),
+            Err(error) => return Err(error.problem),
+        };
+        Err(Problem::Newer(lost.unwrap_or_default()))
+    }
+
+    fn unknown_section(&mut self, header: SectionHeader) -> Outcome<()> {
+        if header.name == SectionName(*b"PATT") && header.version <= 0x11 {
+            self.accept_newer()?;
+            return self.newer_patterns(header.version);
+        }
+        if header.name == SectionName(*b"LOCK") && self.container < CONTAINER_2_0 {
+            return self.skip(header);
+        }
+        self.problem(Problem::UnknownSection(header))?;
+        self.skip(header)
+    }
+
+    fn skip(&mut self, header: SectionHeader) -> Outcome<()> {
+        let length = header.length.unwrap_or(u64::MAX);
+        self.reader
+            .bytes(usize::try_from(length).unwrap_or(usize::MAX))?;
+        Ok(())
+    }
+
+    fn body(&mut self, section: Section, version: u8) -> Outcome<()> {
+        match section {
+            Section::Sessions => self.sessions(version),
+            Section::Classes => self.classes(version),
+            Section::Nodes => self.nodes(version),
+            Section::Edges => self.edges(version),
+            Section::Free => self.free(),
+            Section::Quotas => self.quotas(version),
+            Section::Xattrs => self.xattrs(),
+            Section::Acls => self.acls(version),
+            Section::Open => self.open(),
+            Section::Flocks => self.flocks(),
+            Section::PosixLocks => self.posix_locks(),
+            Section::Servers => self.servers(version),
+            Section::Chunks => self.chunks(version),
+        }
+    }
+}

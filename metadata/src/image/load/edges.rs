@@ -1,0 +1,259 @@
+//! EDGE: names. The entries of a directory follow each other, so that a directory is looked up
+//! once; the index of names and the statistics above the directories are made afterwards.
+
+use super::{Loader, Outcome};
+use crate::image::{Problem, problem::Edge};
+use crate::store::dirs::DirStats;
+use crate::store::edge::EdgeRecord as Stored;
+use crate::store::{DETACHED_PATH_BYTES_MAX, FIRST_EDGE_ID};
+use proto::changelog::NAME_BYTES_MAX;
+use proto::image::{EdgeRecord, decode_edge_header};
+use proto::{Inode, NodeKind};
+
+/// What is remembered about all names until the file has been read.
+#[derive(Debug, Default)]
+pub(super) struct EdgesSeen {
+    /// The entries of a directory had no ascending ids.
+    pub(super) unordered: bool,
+    /// Hash and edge of every name in a directory.
+    pub(super) hashes: Vec<(u64, u32)>,
+    /// Parent and child of every directory but the root.
+    pub(super) directories: Vec<(u32, u32)>,
+    /// Names whose directory does not exist: they go to the root.
+    pub(super) stray: Vec<(Inode, Box<[u8]>)>,
+}
+
+/// The directory whose entries are being read.
+#[derive(Clone, Copy, Debug, Default)]
+struct Group {
+    parent: Inode,
+    /// What its entries add to it so far.
+    stats: DirStats,
+    entries: u32,
+    subdirectories: u32,
+    first: u32,
+    last: u32,
+    last_id: u64,
+}
+
+/// The last bytes of a name that is too long.
+fn cut(name: &[u8], max: usize) -> &[u8] {
+    &name[name.len().saturating_sub(max)..]
+}
+
+fn shown(edge: &EdgeRecord<'_>) -> Edge {
+    Edge {
+        parent: edge.parent,
+        child: edge.child,
+        name: edge.name.into(),
+    }
+}
+
+impl<'a> Loader<'a> {
+    pub(super) fn edges(&mut self, version: u8) -> Outcome<()> {
+        let next_edge = decode_edge_header(&mut self.reader, version)?;
+        if next_edge.is_none() {
+            self.edges.unordered = true;
+        }
+        // Above the first: new entries get 0 until the numbers are given anew.
+        self.namespace.store.next_edge_id = next_edge.unwrap_or(FIRST_EDGE_ID + 1);
+        let inodes = self.namespace.store.totals.inodes as usize;
+        self.edges.hashes.reserve(inodes);
+        let mut group = Group::default();
+        while let Some(edge) = EdgeRecord::decode(&mut self.reader, version)? {
+            self.edge(edge, &mut group)?;
+        }
+        self.close_group(&group);
+        Ok(())
+    }
+
+    #[inline]
+    fn edge(&mut self, mut edge: EdgeRecord<'a>, group: &mut Group) -> Outcome<()> {
+        let replacement;
+        if edge.name.is_empty() {
+            self.problem(Problem::EdgeEmptyName(shown(&edge)))?;
+            replacement = format!("(empty {})", edge.child);
+            return self.edge_with(edge, replacement.as_bytes(), group);
+        }
+        let max = if edge.parent == Inode(0) {
+            DETACHED_PATH_BYTES_MAX
+        } else {
+            NAME_BYTES_MAX
+        };
+        if edge.name.len() > max {
+            self.problem(Problem::EdgeNameTooLong(shown(&edge)))?;
+            edge.name = cut(edge.name, max);
+        }
+        self.edge_with(edge, edge.name, group)
+    }
+
+    #[inline]
+    fn edge_with(&mut self, edge: EdgeRecord<'_>, name: &[u8], group: &mut Group) -> Outcome<()> {
+        let Some(child) = self.namespace.store.node(edge.child) else {
+            return self.problem(Problem::EdgeNoChild(shown(&edge)));
+        };
+        let is_dir = child.is_dir();
+        if edge.parent == Inode(0) {
+            if !child.kind().is_detached() {
+                return Err(Problem::EdgeNotDetached(shown(&edge)));
+            }
+            if child.names != 0 {
+                return self.problem(Problem::EdgeRepeated(shown(&edge)));
+            }
+            return self
+                .namespace
+                .attach_detached(edge.child, name, edge.edge_id)
+                .map_err(|_| Problem::OutOfMemory);
+        }
+        if is_dir && child.names != 0 {
+            return self.problem(Problem::EdgeSecondOfDirectory(shown(&edge)));
+        }
+        if edge.parent != group.parent {
+            self.close_group(group);
+            *group = Group::default();
+            if !self.open_group(&edge, group)? {
+                self.edges.stray.push((edge.child, name.into()));
+                return Ok(());
+            }
+        }
+        if edge.edge_id <= group.last_id && group.last != 0 || edge.edge_id == 0 {
+            self.edges.unordered = true;
+        }
+        group.last_id = edge.edge_id;
+        let at = self.store_edge(&edge, name, group.last)?;
+        if group.last == 0 {
+            group.first = at;
+        } else if let Some(last) = self.namespace.store.edges.get_mut(group.last) {
+            last.next = at;
+        }
+        group.last = at;
+        group.entries += 1;
+        let (stats, is_dir) = self.name_child(at, edge.parent, edge.child);
+        group.stats = group.stats.plus(stats);
+        group.subdirectories += u32::from(is_dir);
+        Ok(())
+    }
+
+    /// Begins the entries of a directory; `false` when there is no such directory.
+    fn open_group(&mut self, edge: &EdgeRecord<'_>, group: &mut Group) -> Outcome<bool> {
+        let store = &self.namespace.store;
+        let Some(parent) = store.node(edge.parent) else {
+            self.problem(Problem::EdgeNoParent(shown(edge)))?;
+            return Ok(false);
+        };
+        if parent.kind() != NodeKind::Directory {
+            self.problem(Problem::EdgeParentNotDirectory(shown(edge)))?;
+            return Ok(false);
+        }
+        group.parent = edge.parent;
+        (group.first, group.last) = (parent.first_entry(), parent.last_entry());
+        if group.last != 0 {
+            group.last_id = store.edges.get(group.last).map_or(0, |last| last.edge_id);
+            self.problem(Problem::EdgeSequence(shown(edge)))?;
+        }
+        Ok(true)
+    }
+
+    /// Writes down what the entries of a directory mean for it.
+    fn close_group(&mut self, group: &Group) {
+        let store = &mut self.namespace.store;
+        let Some(parent) = store.node_mut(group.parent) else {
+            return;
+        };
+        parent.set_first_entry(group.first);
+        parent.set_last_entry(group.last);
+        parent.links += group.subdirectories;
+        let dir = parent.dir();
+        if let Some(record) = store.dirs.get_mut(dir) {
+            record.entries += group.entries;
+            record.stats = record.stats.plus(group.stats);
+        }
+    }
+
+    fn store_edge(&mut self, edge: &EdgeRecord<'_>, name: &[u8], prev: u32) -> Outcome<u32> {
+        let namespace = &mut self.namespace;
+        let stored = Stored {
+            edge_id: edge.edge_id,
+            parent: edge.parent.0,
+            child: edge.child.0,
+            prev,
+            name: namespace
+                .store
+                .names
+                .insert(name)
+                .ok_or(Problem::OutOfMemory)?,
+            // At most 255.
+            name_bytes: name.len() as u16,
+            ..Stored::default()
+        };
+        let hash = namespace.index.hash(edge.parent.0, name);
+        let at = namespace.store.edges.insert(stored);
+        let at = at.ok_or(Problem::OutOfMemory)?;
+        self.edges.hashes.push((hash, at));
+        Ok(at)
+    }
+
+    /// Links a name to its inode: what the inode adds to the directory itself, and whether it is a
+    /// directory, whose own content is added later.
+    #[inline]
+    fn name_child(&mut self, at: u32, parent: Inode, child: Inode) -> (DirStats, bool) {
+        let store = &mut self.namespace.store;
+        let Some(node) = store.node_mut(child) else {
+            return (DirStats::default(), false);
+        };
+        let older = std::mem::replace(&mut node.names, at);
+        let is_dir = node.is_dir();
+        let mut stats = DirStats::default();
+        if is_dir {
+            self.edges.directories.push((parent.0, child.0));
+        } else {
+            node.links += 1;
+            let node = *node;
+            stats = store.stats(&node);
+        }
+        if older != 0 {
+            if let Some(record) = store.edges.get_mut(at) {
+                record.child_next = older;
+            }
+            if let Some(record) = store.edges.get_mut(older) {
+                record.child_prev = at;
+            }
+        }
+        (stats, is_dir)
+    }
+
+    /// Gives an inode a name at the front of the root directory.
+    pub(super) fn attach_to_root(&mut self, name: &[u8], child: Inode) -> Outcome<()> {
+        let store = &mut self.namespace.store;
+        let edge_id = store.next_edge_id;
+        store.next_edge_id = edge_id.saturating_sub(1);
+        let edge = EdgeRecord {
+            parent: Inode::ROOT,
+            child,
+            edge_id,
+            name,
+        };
+        let at = self.store_edge(&edge, name, 0)?;
+        let (stats, is_dir) = self.name_child(at, Inode::ROOT, child);
+        let store = &mut self.namespace.store;
+        let root = store.node_mut(Inode::ROOT).ok_or(Problem::RootMissing)?;
+        let next = root.first_entry();
+        root.set_first_entry(at);
+        if next == 0 {
+            root.set_last_entry(at);
+        }
+        root.links += u32::from(is_dir);
+        let dir = root.dir();
+        if let Some(record) = store.dirs.get_mut(dir) {
+            record.entries += 1;
+            record.stats = record.stats.plus(stats);
+        }
+        if let Some(record) = store.edges.get_mut(at) {
+            record.next = next;
+        }
+        if let Some(record) = store.edges.get_mut(next).filter(|_| next != 0) {
+            record.prev = at;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,149 @@
+//! What can be known only when the whole file has been read: derived values, and whether the tree
+//! is one (metadata-and-changelog §1.3, §1.5).
+
+use super::{Loader, Outcome};
+use crate::image::{Problem, problem::Edge};
+use crate::store::dirs::DirStats;
+use proto::{ChunkId, Inode};
+
+impl Loader<'_> {
+    pub(super) fn complete(&mut self) -> Outcome<()> {
+        let root = self.namespace.store.node(Inode::ROOT);
+        if !root.is_some_and(|root| root.is_dir()) {
+            return Err(Problem::RootMissing);
+        }
+        self.index_names()?;
+        self.attach_strays()?;
+        self.attach_orphans()?;
+        self.sum_directories()?;
+        self.check_next_chunk()
+    }
+
+    /// Fills the index; the second of two equal names is dropped, and its inode may be orphaned.
+    fn index_names(&mut self) -> Outcome<()> {
+        let hashes = std::mem::take(&mut self.edges.hashes);
+        let suspects = self.namespace.index.fill(hashes);
+        for (first, second) in suspects {
+            let store = &self.namespace.store;
+            let (Some(one), Some(&other)) = (store.edges.get(first), store.edges.get(second))
+            else {
+                continue;
+            };
+            if one.parent != other.parent || store.name(one) != store.name(&other) {
+                continue;
+            }
+            let name = store.name(&other).into();
+            self.problem(Problem::EdgeRepeated(Edge {
+                parent: Inode(other.parent),
+                child: Inode(other.child),
+                name,
+            }))?;
+            let directory = (other.parent, other.child);
+            self.edges.directories.retain(|each| *each != directory);
+            let time = self.options.now;
+            let stats = self.namespace.stats_of(Inode(other.child));
+            let is_dir = self.namespace.store.dir(Inode(other.child)).is_some();
+            self.namespace.detach(time, second);
+            if is_dir {
+                // Sums of directories are not yet above them.
+                self.namespace.add_stats(Inode(other.parent), stats);
+            }
+        }
+        Ok(())
+    }
+
+    fn attach_strays(&mut self) -> Outcome<()> {
+        for (child, name) in std::mem::take(&mut self.edges.stray) {
+            let free = self.free_name(String::from_utf8_lossy(&name).into_owned(), &name);
+            self.attach_to_root(&free, child)?;
+            self.index_names()?;
+        }
+        Ok(())
+    }
+
+    /// The name, or with a number behind it when the root has it.
+    fn free_name(&self, base: String, name: &[u8]) -> Vec<u8> {
+        if self.namespace.find(Inode::ROOT, name).is_none() {
+            return name.to_vec();
+        }
+        let numbered = (0u32..).map(|number| format!("{base}.{number}").into_bytes());
+        let mut free = numbered.filter(|name| self.namespace.find(Inode::ROOT, name).is_none());
+        free.next().unwrap_or_default()
+    }
+
+    fn attach_orphans(&mut self) -> Outcome<()> {
+        let store = &self.namespace.store;
+        let nameless: Vec<Inode> = store
+            .inodes()
+            .filter(|(inode, node)| node.names == 0 && *inode != Inode::ROOT)
+            .map(|(inode, _)| inode)
+            .collect();
+        for inode in nameless {
+            self.problem(Problem::Orphan(inode))?;
+            let base = format!("lost_node_{inode}");
+            let node = self.namespace.store.node(inode);
+            if node.is_some_and(|node| node.kind().is_detached()) {
+                self.namespace
+                    .name_detached(inode, base.as_bytes())
+                    .map_err(|_| Problem::OutOfMemory)?;
+                continue;
+            }
+            let name = self.free_name(base.clone(), base.as_bytes());
+            self.attach_to_root(&name, inode)?;
+            self.index_names()?;
+        }
+        Ok(())
+    }
+
+    /// Adds what lies below each directory to the one above it, deepest first. Every directory has
+    /// one name; those that are not reached from the root lie in a loop.
+    fn sum_directories(&mut self) -> Outcome<()> {
+        let mut edges = std::mem::take(&mut self.edges.directories);
+        edges.sort_unstable();
+        let mut order: Vec<(u32, u32)> = Vec::with_capacity(edges.len());
+        let below = |parent: u32| {
+            let start = edges.partition_point(|edge| edge.0 < parent);
+            let end = edges.partition_point(|edge| edge.0 <= parent);
+            &edges[start..end]
+        };
+        order.extend_from_slice(below(Inode::ROOT.0));
+        let mut next = 0;
+        while let Some(&(_, directory)) = order.get(next) {
+            order.extend_from_slice(below(directory));
+            next += 1;
+        }
+        if order.len() != edges.len() {
+            let reached: std::collections::HashSet<u32> =
+                order.iter().map(|(_, child)| *child).collect();
+            let lost = edges.iter().find(|(_, child)| !reached.contains(child));
+            let lost = lost.map_or(Inode(0), |(_, child)| Inode(*child));
+            return Err(Problem::DirectoryLoop(lost));
+        }
+        let store = &mut self.namespace.store;
+        let itself = DirStats {
+            inodes: 1,
+            dirs: 1,
+            ..DirStats::default()
+        };
+        for &(parent, child) in order.iter().rev() {
+            let stats = store.dir(Inode(child)).map(|dir| dir.stats);
+            let dir = store.node(Inode(parent)).map_or(0, |node| node.dir());
+            if let Some(record) = store.dirs.get_mut(dir) {
+                record.stats = record.stats.plus(stats.unwrap_or_default()).plus(itself);
+            }
+        }
+        Ok(())
+    }
+
+    /// A chunk number is never given twice.
+    fn check_next_chunk(&mut self) -> Outcome<()> {
+        let chunks = &self.namespace.chunks;
+        let highest = chunks.records.iter().map(|(_, record)| record.id.0).max();
+        let least = highest.unwrap_or(0) + 1;
+        if chunks.next_id.0 < least {
+            self.namespace.chunks.next_id = ChunkId(least);
+            self.problem(Problem::NextChunk(least))?;
+        }
+        Ok(())
+    }
+}
