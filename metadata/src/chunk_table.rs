@@ -38,6 +38,11 @@ pub struct ChunkRecord {
 const _: () = assert!(size_of::<ChunkRecord>() == 24);
 
 impl ChunkRecord {
+    /// Whether it is a chunk with a record of its own, and no unused place.
+    pub(crate) fn is_known(&self) -> bool {
+        self.id != ChunkId::HOLE && !self.unknown
+    }
+
     /// Whether the write lock holds at `now` (§3.1).
     pub fn is_locked(&self, now: u32) -> bool {
         self.locked_to >= now
@@ -264,6 +269,12 @@ impl ChunkTable {
         self.change_references(tx, classes, at, Some(from), Some(to));
     }
 
+    /// A slot of an image refers to the chunk: nobody has to learn of it.
+    #[inline]
+    pub(crate) fn load_reference(&mut self, classes: &StorageClasses, at: u32, class: ClassId) {
+        self.count_references(classes, at, None, Some(class));
+    }
+
     fn change_references(
         &mut self,
         tx: &mut Tx,
@@ -272,9 +283,27 @@ impl ChunkTable {
         from: Option<ClassId>,
         to: Option<ClassId>,
     ) {
-        let Some(record) = self.records.get_mut(at) else {
+        let Some(old_class) = self.records.get(at).map(|record| record.class) else {
             return;
         };
+        let Some(record) = self.count_references(classes, at, from, to) else {
+            return;
+        };
+        if record.references == 0 && record.unknown {
+            self.remove(record.id);
+        } else if record.class != old_class || record.references == 0 {
+            tx.event(Event::ChunkChanged(record.id));
+        }
+    }
+
+    fn count_references(
+        &mut self,
+        classes: &StorageClasses,
+        at: u32,
+        from: Option<ClassId>,
+        to: Option<ClassId>,
+    ) -> Option<ChunkRecord> {
+        let record = self.records.get_mut(at)?;
         let (old_class, old_references) = (record.class, record.references);
         let added = u32::from(to.is_some());
         record.references = (record.references + added).saturating_sub(u32::from(from.is_some()));
@@ -306,12 +335,7 @@ impl ChunkTable {
                 self.mixed.remove(&at);
             }
         }
-        let record = *record;
-        if record.references == 0 && record.unknown {
-            self.remove(record.id);
-        } else if record.class != old_class || record.references == 0 {
-            tx.event(Event::ChunkChanged(record.id));
-        }
+        Some(*record)
     }
 
     /// References of a chunk by class, ascending.

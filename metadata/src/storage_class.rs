@@ -235,6 +235,13 @@ impl StorageClasses {
         }
     }
 
+    /// So many files and directories of an image have the class.
+    pub fn add_uses(&mut self, id: ClassId, count: u32) {
+        if let Some(uses) = Arc::make_mut(&mut self.uses).get_mut(usize::from(id.0)) {
+            *uses = uses.saturating_add(count);
+        }
+    }
+
     /// A file or directory no longer has the class.
     pub fn remove_use(&mut self, id: ClassId) {
         if let Some(uses) = Arc::make_mut(&mut self.uses).get_mut(usize::from(id.0)) {

@@ -70,6 +70,42 @@ impl Index {
         self.shards[Self::shard(hash)].insert_unique(hash, edge, |&edge| hash_of(edge));
     }
 
+    /// Makes the index of exactly these names, given by hash and edge: each table gets its size at
+    /// once. Pairs of edges whose hashes are equal, and whose names may be, are returned.
+    pub fn fill(&mut self, names: &[(u64, u32)]) -> Vec<(u32, u32)> {
+        let mut ends = vec![0usize; SHARDS + 1];
+        for (hash, _) in names {
+            ends[Self::shard(*hash) + 1] += 1;
+        }
+        for shard in 0..SHARDS {
+            ends[shard + 1] += ends[shard];
+        }
+        let mut next = ends.clone();
+        let mut grouped = vec![(0u64, 0u32); names.len()];
+        for name in names {
+            let at = &mut next[Self::shard(name.0)];
+            grouped[*at] = *name;
+            *at += 1;
+        }
+        let mut equal = Vec::new();
+        for (table, bounds) in self.shards.iter_mut().zip(ends.windows(2)) {
+            let names = &mut grouped[bounds[0]..bounds[1]];
+            names.sort_unstable();
+            let neighbours = names.windows(2);
+            equal.extend(
+                neighbours
+                    .filter(|pair| pair[0].0 == pair[1].0)
+                    .map(|pair| (pair[0].1, pair[1].1)),
+            );
+            *table = HashTable::with_capacity(names.len());
+            for &(hash, edge) in names.iter() {
+                // There is room for all: nothing is hashed again.
+                table.insert_unique(hash, edge, |_| hash);
+            }
+        }
+        equal
+    }
+
     /// Removes an edge; `false` when it was not there.
     #[inline]
     pub fn remove(&mut self, hash: u64, edge: u32) -> bool {

@@ -46,6 +46,14 @@ impl Archive {
         names.into_iter().map(phase).collect()
     }
 
+    /// The phase of a name.
+    pub fn phase<'a>(&'a self, name: &'a str) -> Phase<'a> {
+        Phase {
+            name,
+            archive: self,
+        }
+    }
+
     /// Every metadata file.
     pub fn images(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.files

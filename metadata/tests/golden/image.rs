@@ -122,6 +122,14 @@ impl<'a> Image<'a> {
         }
     }
 
+    /// Leaves out the open files of sessions that the file does not have, as loading does; how many.
+    pub fn drop_unknown_sessions(&mut self) -> usize {
+        let before = self.open.len();
+        let known: Vec<_> = self.sessions.iter().map(|each| each.session).collect();
+        self.open.retain(|each| known.contains(&each.session));
+        before - self.open.len()
+    }
+
     /// The file that 3.0.117 would write, with its records in their present order, and the
     /// records of `metadata.crc`.
     pub fn write(&self) -> (Vec<u8>, Vec<u8>) {

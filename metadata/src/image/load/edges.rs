@@ -193,6 +193,18 @@ impl<'a> Loader<'a> {
         Ok(at)
     }
 
+    /// Puts names into the index that come after it has been filled.
+    fn index_late_names(&mut self) {
+        let (index, store) = (&mut self.namespace.index, &self.namespace.store);
+        let hasher = index.hasher();
+        for (hash, at) in self.edges.hashes.drain(..) {
+            index.insert(hash, at, |edge| {
+                let edge = store.edges.get(edge).copied().unwrap_or_default();
+                hasher.hash(edge.parent, store.name(&edge))
+            });
+        }
+    }
+
     /// Links a name to its inode: what the inode adds to the directory itself, and whether it is a
     /// directory, whose own content is added later.
     #[inline]
@@ -234,6 +246,7 @@ impl<'a> Loader<'a> {
             name,
         };
         let at = self.store_edge(&edge, name, 0)?;
+        self.index_late_names();
         let (stats, is_dir) = self.name_child(at, Inode::ROOT, child);
         let store = &mut self.namespace.store;
         let root = store.node_mut(Inode::ROOT).ok_or(Problem::RootMissing)?;

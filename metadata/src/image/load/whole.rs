@@ -22,14 +22,14 @@ impl Loader<'_> {
     /// Fills the index; the second of two equal names is dropped, and its inode may be orphaned.
     fn index_names(&mut self) -> Outcome<()> {
         let hashes = std::mem::take(&mut self.edges.hashes);
-        let suspects = self.namespace.index.fill(hashes);
+        let suspects = self.namespace.index.fill(&hashes);
         for (first, second) in suspects {
             let store = &self.namespace.store;
-            let (Some(one), Some(&other)) = (store.edges.get(first), store.edges.get(second))
+            let (Some(&one), Some(&other)) = (store.edges.get(first), store.edges.get(second))
             else {
                 continue;
             };
-            if one.parent != other.parent || store.name(one) != store.name(&other) {
+            if one.parent != other.parent || store.name(&one) != store.name(&other) {
                 continue;
             }
             let name = store.name(&other).into();
@@ -56,7 +56,6 @@ impl Loader<'_> {
         for (child, name) in std::mem::take(&mut self.edges.stray) {
             let free = self.free_name(String::from_utf8_lossy(&name).into_owned(), &name);
             self.attach_to_root(&free, child)?;
-            self.index_names()?;
         }
         Ok(())
     }
@@ -90,7 +89,6 @@ impl Loader<'_> {
             }
             let name = self.free_name(base.clone(), base.as_bytes());
             self.attach_to_root(&name, inode)?;
-            self.index_names()?;
         }
         Ok(())
     }
