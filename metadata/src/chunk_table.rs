@@ -349,6 +349,15 @@ impl ChunkTable {
         }
     }
 
+    /// The class that a chunk should have by its references.
+    pub(crate) fn effective_class(&self, at: u32, classes: &StorageClasses) -> ClassId {
+        match (self.mixed.get(&at), self.records.get(at)) {
+            (Some(list), _) => effective_class(list, classes),
+            (None, Some(record)) if record.references > 0 => record.class,
+            _ => ClassId(0),
+        }
+    }
+
     /// Chooses the effective classes anew after classes were changed. Chunks with one class keep it;
     /// that their class says something else now is seen by the planner's loop.
     pub(crate) fn classes_changed(&mut self, tx: &mut Tx, classes: &StorageClasses) {

@@ -37,6 +37,7 @@ pub mod trash;
 pub mod tree;
 pub mod tx;
 pub mod unlink;
+pub mod verify;
 pub mod view;
 pub mod xattr;
 
