@@ -12,6 +12,7 @@ mod codec;
 mod mutation;
 
 use std::fmt::Write;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use codec::{Exchange, exchanges, recode};
@@ -23,6 +24,10 @@ use proto::Version;
 const CAPTURED: &str = include_str!("vectors/client.txt");
 /// Examples of the other sections, and forms that no capture has.
 const SECTIONS: &str = include_str!("vectors/client-sections.txt");
+
+/// What the fuzzer starts from: at most 256, since one byte of its input chooses.
+static CORPUS: LazyLock<Vec<Exchange>> =
+    LazyLock::new(|| exchanges(CAPTURED).chain(exchanges(SECTIONS)).collect());
 
 /// Clients on both sides of every gate.
 const CLIENTS: [Version; 12] = [
@@ -75,12 +80,12 @@ fn every_message_has_a_vector() {
 ///
 /// Nothing may panic; decoding takes no memory; what is accepted encodes to something that decodes
 /// and encodes to itself. Says whether it was accepted.
-fn fuzz_client(data: &[u8], corpus: &[Exchange]) -> bool {
+fn fuzz_client(data: &[u8]) -> bool {
     let [client, place, which, payload @ ..] = data else {
         return false;
     };
     let client = CLIENTS[usize::from(*client) % CLIENTS.len()];
-    let exchange = &corpus[usize::from(*place) % corpus.len()];
+    let exchange = &CORPUS[usize::from(*place) % CORPUS.len()];
     let packets: Vec<_> = exchange.packets().collect();
     let kind = packets[usize::from(*which) % packets.len()].0;
 
@@ -104,13 +109,12 @@ fn fuzz_client(data: &[u8], corpus: &[Exchange]) -> bool {
 
 #[test]
 fn damaged_packets_do_no_harm() {
-    let corpus: Vec<Exchange> = exchanges(CAPTURED).chain(exchanges(SECTIONS)).collect();
     let mut random = Random::new();
     let end = Instant::now() + Duration::from_secs(2);
     let (mut rounds, mut accepted) = (0u64, 0u64);
     while rounds < 1_000_000 && Instant::now() < end {
-        for place in 0..corpus.len() {
-            let packets: Vec<_> = corpus[place].packets().collect();
+        for place in 0..CORPUS.len() {
+            let packets: Vec<_> = CORPUS[place].packets().collect();
             let which = random.below(packets.len());
             let mut payload = packets[which].1.to_vec();
             if random.below(16) == 0 {
@@ -124,7 +128,7 @@ fn damaged_packets_do_no_harm() {
             let mut data = vec![random.below(CLIENTS.len()) as u8, place as u8, which as u8];
             data.extend(payload);
             rounds += 1;
-            accepted += u64::from(fuzz_client(&data, &corpus));
+            accepted += u64::from(fuzz_client(&data));
         }
     }
     assert!(
