@@ -77,15 +77,21 @@ pub struct Inherited {
 }
 
 impl Acl {
-    /// A list from its parts.
+    /// A list from its parts. Bits that are no permissions are dropped.
     pub fn new(
-        [user, group, other, mask]: [u16; 4],
+        words: [u16; 4],
         named_users: impl IntoIterator<Item = AclEntry>,
         named_groups: impl IntoIterator<Item = AclEntry>,
     ) -> Acl {
-        let mut named: Vec<AclEntry> = named_users.into_iter().collect();
+        let [user, group, other, mask] =
+            words.map(|word| if word == UNSET { UNSET } else { word & 7 });
+        let clean = |entry: AclEntry| AclEntry {
+            permission: entry.permission & 7,
+            ..entry
+        };
+        let mut named: Vec<AclEntry> = named_users.into_iter().map(clean).collect();
         let users = named.len() as u32;
-        named.extend(named_groups);
+        named.extend(named_groups.into_iter().map(clean));
         Acl {
             user,
             group,
@@ -104,6 +110,19 @@ impl Acl {
     /// Named groups in stored order.
     pub fn named_groups(&self) -> &[AclEntry] {
         self.named.get(self.users as usize..).unwrap_or_default()
+    }
+
+    /// The same list with entries of the owner, the owning group and the others that are not set
+    /// taken from the mode bits.
+    #[must_use]
+    pub fn filled_from(self, mode: u16) -> Acl {
+        let fill = |word, shift: u16| if word == UNSET { mode >> shift & 7 } else { word };
+        Acl {
+            user: fill(self.user, 6),
+            group: fill(self.group, 3),
+            other: fill(self.other, 0),
+            ..self
+        }
     }
 
     /// Whether it says no more than nine mode bits do.
@@ -174,24 +193,10 @@ impl Acl {
         mode & 0o7000 | (self.user & 7) << 6 | (self.group & 7) << 3 | self.other & 7
     }
 
-    /// The mode as clients see it: the mask stands in the place of the group bits
-    /// (wire-client-master §4.3).
+    /// The mode as clients see it, and the mode that an ATTR line carries: the mask stands in the
+    /// place of the group bits (wire-client-master §4.3). Without a mask all three are shown.
     pub fn shown_mode(&self, mode: u16) -> u16 {
-        if self.mask == UNSET {
-            mode
-        } else {
-            mode & !0o070 | (self.mask & 7) << 3
-        }
-    }
-
-    /// The mode that an ATTR line carries for this list: owner, mask and other bits.
-    pub fn attr_mode(&self) -> u16 {
-        let group = if self.mask == UNSET {
-            self.group
-        } else {
-            self.mask
-        };
-        (self.user & 7) << 6 | (group & 7) << 3 | self.other & 7
+        mode & 0o7000 | (self.user & 7) << 6 | (self.mask & 7) << 3 | self.other & 7
     }
 
     /// chmod: the owner, mask and other entries follow the mode bits (wire-client-master §11.2).

@@ -73,12 +73,14 @@ fn inheritance() {
 fn modes_shown_and_changed() {
     let mut list = acl([6, 4, 0, 6], &[(1, 7)], &[]);
     assert_eq!(list.mode(0o1777), 0o1640);
-    assert_eq!(list.shown_mode(0o640), 0o660);
-    assert_eq!(list.attr_mode(), 0o660);
+    assert_eq!(list.shown_mode(0o1640), 0o1660);
     list.change_mode(0o751);
     assert_eq!(list, acl([7, 4, 1, 5], &[(1, 7)], &[]));
+    let unmasked = acl([6, 4, 0, UNSET], &[(1, 7)], &[]);
+    assert_eq!(unmasked.shown_mode(0o640), 0o670, "no mask masks nothing");
+    let partial = acl([UNSET, 0o17, UNSET, 6], &[(1, 0o77)], &[]);
+    assert_eq!(partial.filled_from(0o741), acl([7, 7, 1, 6], &[(1, 7)], &[]));
     let unmasked = acl([6, 4, 0, UNSET], &[], &[]);
-    assert_eq!(unmasked.shown_mode(0o640), 0o640);
     assert!(unmasked.is_minimal() && !unmasked.is_removal());
     assert!(acl([UNSET; 4], &[], &[]).is_removal());
     assert!(!acl([UNSET; 4], &[(1, 1)], &[]).is_removal());

@@ -1,34 +1,69 @@
 //! GETXATTR and SETXATTR (wire-client-master §13.1, §13.2).
 
+use super::{NAME_LIST_BYTES_MAX, SetMode};
+use crate::caller::SessionRights;
+use crate::recursive::owns;
+use crate::store::node::eattr;
 use crate::{Caller, Namespace, Tx};
+use proto::changelog::Entry;
 use proto::{Inode, Status};
 
+const DISABLE_SETXATTR: u32 = 1 << 23;
+const READ: u8 = 4;
+const WRITE: u8 = 2;
+
 impl Namespace {
+    fn may(&self, who: &Caller<'_>, inode: Inode, mask: u8, opened: bool) -> Result<(), Status> {
+        if opened || self.allowed_masks(who, inode) & 1 << mask != 0 {
+            Ok(())
+        } else {
+            Err(Status::Eacces)
+        }
+    }
+
     /// The value of an attribute. `opened`: the client has the file open, so R is not needed.
     ///
     /// # Errors
-    /// 3 no such inode, 1 `trusted.` and not root, 4 no R, 6 bad name, 38 missing.
+    /// In this order: 3 no such inode, 1 `trusted.` and not root, 4 no R, 6 bad name, 38 missing.
     pub fn getxattr(
         &self,
-        _who: &Caller<'_>,
-        _inode: Inode,
-        _name: &[u8],
-        _opened: bool,
+        who: &Caller<'_>,
+        inode: Inode,
+        name: &[u8],
+        opened: bool,
     ) -> Result<&[u8], Status> {
-        Err(Status::Enotsup)
+        self.node_or(inode)?;
+        if who.uid != 0 && name.starts_with(b"trusted.") {
+            return Err(Status::Eperm);
+        }
+        self.may(who, inode, READ, opened)?;
+        if name.is_empty() || name.contains(&0) {
+            return Err(Status::Einval);
+        }
+        self.xattrs.get(inode, name).ok_or(Status::Enoattr)
     }
 
     /// The names of all attributes, newest first, each followed by NUL.
     ///
     /// # Errors
-    /// 3 no such inode, 4 no R, 40 list too long.
+    /// In this order: 3 no such inode, 4 no R, 40 list too long.
     pub fn listxattr(
         &self,
-        _who: &Caller<'_>,
-        _inode: Inode,
-        _opened: bool,
+        who: &Caller<'_>,
+        inode: Inode,
+        opened: bool,
     ) -> Result<Vec<u8>, Status> {
-        Err(Status::Enotsup)
+        self.node_or(inode)?;
+        self.may(who, inode, READ, opened)?;
+        let mut list = Vec::new();
+        for (name, _) in self.xattrs.of(inode) {
+            list.extend_from_slice(name);
+            list.push(0);
+        }
+        if list.len() > NAME_LIST_BYTES_MAX {
+            return Err(Status::Erange);
+        }
+        Ok(list)
     }
 
     /// Creates, replaces or removes an attribute; `mode` as on the wire.
@@ -40,14 +75,58 @@ impl Namespace {
     #[expect(clippy::too_many_arguments, reason = "the fields of the message")]
     pub fn setxattr(
         &mut self,
-        _tx: &mut Tx<'_>,
-        _who: &Caller<'_>,
-        _inode: Inode,
-        _name: &[u8],
-        _value: &[u8],
-        _mode: u8,
-        _opened: bool,
+        tx: &mut Tx<'_>,
+        who: &Caller<'_>,
+        inode: Inode,
+        name: &[u8],
+        value: &[u8],
+        mode: u8,
+        opened: bool,
     ) -> Result<(), Status> {
-        Err(Status::Enotsup)
+        if who.rights.disables & DISABLE_SETXATTR != 0 {
+            return Err(Status::Eperm);
+        }
+        if who.has(SessionRights::READ_ONLY) {
+            return Err(Status::Erofs);
+        }
+        let node = self.node_or(inode)?;
+        let is_for_root = name.starts_with(b"trusted.") || name.starts_with(b"security.");
+        if who.uid != 0 && is_for_root
+            || name.starts_with(b"system.") && !owns(node, who.uid)
+            || node.has(eattr::IMMUTABLE)
+        {
+            return Err(Status::Eperm);
+        }
+        self.may(who, inode, WRITE, opened)?;
+        if name.is_empty() || name.contains(&0) {
+            return Err(Status::Einval);
+        }
+        let set_mode = SetMode::from_number(mode).ok_or(Status::Einval)?;
+        self.xattrs.check(inode, name, value, set_mode)?;
+        self.apply_setxattr(tx.now, inode, name, value, set_mode)?;
+        let entry = Entry::SetXattr {
+            inode,
+            name: name.into(),
+            value: value.into(),
+            mode,
+        };
+        self.log(tx, &entry);
+        Ok(())
+    }
+
+    /// The effect of SETXATTR.
+    pub(crate) fn apply_setxattr(
+        &mut self,
+        now: u32,
+        inode: Inode,
+        name: &[u8],
+        value: &[u8],
+        mode: SetMode,
+    ) -> Result<(), Status> {
+        self.node_or(inode)?;
+        self.xattrs.set(inode, name, value, mode)?;
+        self.refresh_marks(inode);
+        self.node_mut(inode)?.ctime = now;
+        Ok(())
     }
 }

@@ -16,6 +16,13 @@ fn list(xattrs: &Xattrs, inode: Inode) -> String {
     all.join(" ")
 }
 
+fn change(xattrs: &mut Xattrs, name: &[u8], value: &[u8], mode: SetMode) -> Status {
+    let result = xattrs
+        .check(FILE, name, value, mode)
+        .and_then(|()| xattrs.set(FILE, name, value, mode));
+    result.err().unwrap_or(Status::Ok)
+}
+
 #[test]
 fn modes_and_order() {
     let mut xattrs = Xattrs::default();
@@ -34,8 +41,7 @@ fn modes_and_order() {
         (SetMode::Remove, "c", "", Status::Ok, "a:0"),
         (SetMode::Remove, "a", "", Status::Ok, ""),
     ] {
-        let result = xattrs.set(FILE, name.as_bytes(), value.as_bytes(), mode);
-        let status = result.err().unwrap_or(Status::Ok);
+        let status = change(&mut xattrs, name.as_bytes(), value.as_bytes(), mode);
         assert_eq!(status, expected, "{mode:?} {name}");
         assert_eq!(list(&xattrs, FILE), after, "{mode:?} {name}");
     }
@@ -47,19 +53,19 @@ fn limits() {
     let mut xattrs = Xattrs::default();
     let long = vec![7; VALUE_BYTES_MAX + 1];
     let exact = &long[1..];
-    let mut set = |name: &[u8], value: &[u8]| xattrs.set(FILE, name, value, SetMode::Set);
-    assert_eq!(set(b"v", &long), Err(Status::Erange));
-    assert_eq!(set(b"v", exact), Ok(()));
-    assert_eq!(set(&[b'n'; 256], b""), Err(Status::Einval));
+    let mut set = |name: &[u8], value: &[u8]| change(&mut xattrs, name, value, SetMode::Set);
+    assert_eq!(set(b"v", &long), Status::Erange);
+    assert_eq!(set(b"v", exact), Status::Ok);
+    assert_eq!(set(&[b'n'; 256], b""), Status::Einval);
     // 2 bytes are listed; 255 names of 255 bytes and their NULs leave 254 bytes.
     for number in 0..255u8 {
         let mut name = [b'n'; 255];
         name[..2].copy_from_slice(&[b'a' + number / 16, b'a' + number % 16]);
-        assert_eq!(set(&name, b""), Ok(()), "name {number}");
+        assert_eq!(set(&name, b""), Status::Ok, "name {number}");
     }
-    assert_eq!(set(&[b'x'; 254], b""), Err(Status::Erange));
-    assert_eq!(set(&[b'x'; 253], b""), Ok(()));
-    assert_eq!(set(b"v", b"replacing is allowed"), Ok(()));
+    assert_eq!(set(&[b'x'; 254], b""), Status::Erange);
+    assert_eq!(set(&[b'x'; 253], b""), Status::Ok);
+    assert_eq!(set(b"v", b"replacing is allowed"), Status::Ok);
     let listed: usize = xattrs.of(FILE).map(|(name, _)| name.len() + 1).sum();
     assert_eq!(listed, NAME_LIST_BYTES_MAX);
 }
