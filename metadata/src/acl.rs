@@ -116,7 +116,13 @@ impl Acl {
     /// taken from the mode bits.
     #[must_use]
     pub fn filled_from(self, mode: u16) -> Acl {
-        let fill = |word, shift: u16| if word == UNSET { mode >> shift & 7 } else { word };
+        let fill = |word, shift: u16| {
+            if word == UNSET {
+                mode >> shift & 7
+            } else {
+                word
+            }
+        };
         Acl {
             user: fill(self.user, 6),
             group: fill(self.group, 3),
@@ -193,10 +199,15 @@ impl Acl {
         mode & 0o7000 | (self.user & 7) << 6 | (self.group & 7) << 3 | self.other & 7
     }
 
-    /// The mode as clients see it, and the mode that an ATTR line carries: the mask stands in the
-    /// place of the group bits (wire-client-master §4.3). Without a mask all three are shown.
+    /// `mode` as clients see it: the mask stands in the place of the group bits (wire-client-master
+    /// §4.3). Without a mask all three are shown.
     pub fn shown_mode(&self, mode: u16) -> u16 {
-        mode & 0o7000 | (self.user & 7) << 6 | (self.mask & 7) << 3 | self.other & 7
+        mode & 0o7000 | self.attr_mode()
+    }
+
+    /// The nine bits that an ATTR line carries for this list: owner, mask and others.
+    pub fn attr_mode(&self) -> u16 {
+        (self.user & 7) << 6 | (self.mask & 7) << 3 | self.other & 7
     }
 
     /// chmod: the owner, mask and other entries follow the mode bits (wire-client-master §11.2).

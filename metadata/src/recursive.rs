@@ -1,9 +1,17 @@
 //! Trash time, storage class, extra attributes and archive flags of an inode or of everything below
 //! it, in one step (wire-client-master §15).
 
-use crate::{Caller, Namespace, Tx};
+mod archive;
+mod attributes;
+mod class;
+
+pub use archive::ArchiveCounts;
+
+use crate::store::node::{NodeRecord, eattr};
+use crate::{Caller, Namespace};
 use proto::changelog::Counts;
-use proto::{ClassId, Inode, Status};
+use proto::{Inode, NodeKind, Status};
+use std::collections::BTreeMap;
 
 /// How often each value was met, ascending by value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,21 +20,6 @@ pub struct Tally<V> {
     pub files: Vec<(V, u32)>,
     /// Directories.
     pub directories: Vec<(V, u32)>,
-}
-
-/// Answer to ARCHCTL get.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ArchiveCounts {
-    /// Chunks with the archive flag.
-    pub archived_chunks: u64,
-    /// Chunks without.
-    pub other_chunks: u64,
-    /// Files all of whose chunks are archived.
-    pub archived_files: u32,
-    /// Files with chunks of both sorts.
-    pub partial_files: u32,
-    /// Files without an archived chunk.
-    pub other_files: u32,
 }
 
 /// Answer to GETDIRSTATS.
@@ -49,111 +42,193 @@ pub struct DirInfo {
 }
 
 /// Bit of a set mode that means everything below.
-pub const RECURSIVE: u8 = 4;
+const RECURSIVE: u8 = 4;
+/// Highest set mode.
+const SMODE_MAX: u8 = 7;
+
+/// How a value is compared before it is set: the lower two bits of a set mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Compare {
+    Set,
+    Increase,
+    Decrease,
+    Exchange,
+}
+
+impl Compare {
+    fn of(smode: u8) -> Compare {
+        match smode & 3 {
+            0 => Compare::Set,
+            1 => Compare::Increase,
+            2 => Compare::Decrease,
+            _ => Compare::Exchange,
+        }
+    }
+
+    /// Whether a wanted value is within the limits of a session.
+    fn is_within<V: PartialOrd>(self, wanted: V, min: V, max: V) -> bool {
+        match self {
+            Compare::Set | Compare::Exchange => min <= wanted && wanted <= max,
+            Compare::Increase => wanted <= max,
+            Compare::Decrease => min <= wanted,
+        }
+    }
+}
+
+/// 6 for a set mode that does not exist.
+fn check_smode(smode: u8) -> Result<(), Status> {
+    if smode > SMODE_MAX {
+        return Err(Status::Einval);
+    }
+    Ok(())
+}
+
+/// Whether a user may not change an inode: he is neither root nor its owner (noowner: everybody is).
+fn is_stranger(node: &NodeRecord, uid: u32) -> bool {
+    uid != 0 && uid != node.uid && !node.has(eattr::NO_OWNER)
+}
+
+/// Whether a user may not change what protects itself too: as a stranger, or because nothing of the
+/// inode changes.
+fn is_barred(node: &NodeRecord, uid: u32) -> bool {
+    is_stranger(node, uid) || node.has(eattr::IMMUTABLE)
+}
+
+/// Whether an inode has a storage class and a trash time.
+fn has_class(kind: NodeKind) -> bool {
+    kind.has_data() || kind == NodeKind::Directory
+}
+
+/// A way through an inode and everything below it. The tree must not change meanwhile; inodes may.
+#[derive(Debug)]
+pub(crate) struct Walk {
+    root: Inode,
+    recursive: bool,
+    at: At,
+}
+
+#[derive(Debug)]
+enum At {
+    Root,
+    Edge(u32),
+    End,
+}
+
+impl Walk {
+    /// The way through `root`, and everything below it if `recursive`.
+    pub(crate) fn new(root: Inode, recursive: bool) -> Walk {
+        Walk {
+            root,
+            recursive,
+            at: At::Root,
+        }
+    }
+
+    /// The next inode. An inode with several names comes as often.
+    pub(crate) fn next(&mut self, ns: &Namespace) -> Option<Inode> {
+        let store = &ns.store;
+        let first_entry = |inode| {
+            let node = store.node(inode).filter(|node| node.is_dir());
+            node.map_or(0, NodeRecord::first_entry)
+        };
+        let edge_or_end = |edge| if edge == 0 { At::End } else { At::Edge(edge) };
+        match self.at {
+            At::End => None,
+            At::Root => {
+                self.at = if self.recursive {
+                    edge_or_end(first_entry(self.root))
+                } else {
+                    At::End
+                };
+                Some(self.root)
+            }
+            At::Edge(at) => {
+                let mut edge = store.edges.get(at)?;
+                let child = Inode(edge.child);
+                self.at = edge_or_end(first_entry(child));
+                while matches!(self.at, At::End) {
+                    if edge.next != 0 {
+                        self.at = At::Edge(edge.next);
+                    } else if edge.parent == self.root.0 {
+                        break;
+                    } else {
+                        // A directory has one name.
+                        edge = store.edges.get(store.node(Inode(edge.parent))?.names)?;
+                    }
+                }
+                Some(child)
+            }
+        }
+    }
+}
 
 impl Namespace {
-    /// Trash times in seconds, of an inode or of everything below it.
-    ///
-    /// # Errors
-    /// 3 no such inode, 1 neither file nor directory.
-    pub fn get_trashtime(&self, _inode: Inode, _recursive: bool) -> Result<Tally<u32>, Status> {
-        Err(Status::Enotsup)
+    /// Counts a value of an inode, or of everything below it, that `value` finds.
+    fn tally<V: Ord>(
+        &self,
+        inode: Inode,
+        recursive: bool,
+        value: impl Fn(&NodeRecord) -> Option<V>,
+    ) -> Tally<V> {
+        let mut files = BTreeMap::new();
+        let mut directories = BTreeMap::new();
+        let mut walk = Walk::new(inode, recursive);
+        while let Some(inode) = walk.next(self) {
+            if let Some(node) = self.store.node(inode)
+                && let Some(value) = value(node)
+            {
+                let map = if node.is_dir() {
+                    &mut directories
+                } else {
+                    &mut files
+                };
+                *map.entry(value).or_insert(0) += 1;
+            }
+        }
+        Tally {
+            files: files.into_iter().collect(),
+            directories: directories.into_iter().collect(),
+        }
     }
 
-    /// SETTRASHTIME; `smode` as on the wire: 0 set, 1 only longer, 2 only shorter, 4 recursive.
-    ///
-    /// # Errors
-    /// In this order: 1 disabled, 1 outside the session's limits, 6 bad mode, 33 read-only, 3 no such
-    /// inode, 1 neither file nor directory, 1 not permitted (not recursive).
-    pub fn set_trashtime(
-        &mut self,
-        _tx: &mut Tx<'_>,
-        _who: &Caller<'_>,
-        _inode: Inode,
-        _seconds: u32,
-        _smode: u8,
-    ) -> Result<Counts, Status> {
-        Err(Status::Enotsup)
-    }
-
-    /// Storage classes of an inode or of everything below it.
-    ///
-    /// # Errors
-    /// 3 no such inode, 1 neither file nor directory.
-    pub fn get_sclass(&self, _inode: Inode, _recursive: bool) -> Result<Tally<ClassId>, Status> {
-        Err(Status::Enotsup)
-    }
-
-    /// SETSCLASS; `smode` as on the wire: 0 set, 1 only to a higher class, 2 only to a lower one, 3
-    /// only those that have `source`, 4 recursive. `source` matters to 3 only.
-    ///
-    /// # Errors
-    /// In this order: 1 disabled, 6 unknown class, 1 outside the session's goals, 6 bad mode, 33
-    /// read-only, 3 no such inode, 1 neither file nor directory, 34 quota, 1 not permitted (not
-    /// recursive).
-    pub fn set_sclass(
-        &mut self,
-        _tx: &mut Tx<'_>,
-        _who: &Caller<'_>,
-        _inode: Inode,
-        _source: ClassId,
-        _class: ClassId,
-        _smode: u8,
-    ) -> Result<Counts, Status> {
-        Err(Status::Enotsup)
-    }
-
-    /// Extra attributes of an inode or of everything below it.
-    ///
-    /// # Errors
-    /// 3 no such inode.
-    pub fn get_eattr(&self, _inode: Inode, _recursive: bool) -> Result<Tally<u8>, Status> {
-        Err(Status::Enotsup)
-    }
-
-    /// SETEATTR; `smode` as on the wire: 0 set, 1 set bits, 2 clear bits, 4 recursive.
-    ///
-    /// # Errors
-    /// In this order: 1 disabled, 6 bad mode, 33 read-only, 1 protecting bits and not admin, 3 no
-    /// such inode, 1 not permitted (not recursive).
-    pub fn set_eattr(
-        &mut self,
-        _tx: &mut Tx<'_>,
-        _who: &Caller<'_>,
-        _inode: Inode,
-        _eattr: u8,
-        _smode: u8,
-    ) -> Result<Counts, Status> {
-        Err(Status::Enotsup)
-    }
-
-    /// ARCHCTL get: how much below an inode is archived.
-    ///
-    /// # Errors
-    /// 3 no such inode.
-    pub fn archive_counts(&self, _inode: Inode) -> Result<ArchiveCounts, Status> {
-        Err(Status::Enotsup)
-    }
-
-    /// ARCHCTL set and clear: everything below an inode.
-    ///
-    /// # Errors
-    /// In this order: 1 disabled, 33 read-only, 3 no such inode.
-    pub fn set_archive(
-        &mut self,
-        _tx: &mut Tx<'_>,
-        _who: &Caller<'_>,
-        _inode: Inode,
-        _archived: bool,
-    ) -> Result<Counts, Status> {
-        Err(Status::Enotsup)
+    /// A file or directory: 3 or 1.
+    fn class_holder(&self, inode: Inode) -> Result<&NodeRecord, Status> {
+        let node = self.node_or(inode)?;
+        if has_class(node.kind()) {
+            Ok(node)
+        } else {
+            Err(Status::Eperm)
+        }
     }
 
     /// GETDIRSTATS (§15.5); a file gives its own values.
     ///
     /// # Errors
     /// 3 no such inode, 1 neither file nor directory.
-    pub fn dir_info(&self, _inode: Inode) -> Result<DirInfo, Status> {
-        Err(Status::Enotsup)
+    pub fn dir_info(&self, inode: Inode) -> Result<DirInfo, Status> {
+        let node = self.class_holder(inode)?;
+        let stats = self.store.stats(node);
+        Ok(DirInfo {
+            inodes: stats.inodes,
+            directories: stats.dirs,
+            files: stats.files,
+            chunks: stats.chunks,
+            length: stats.length,
+            size: stats.size,
+            real_size: stats.real_size,
+        })
     }
+}
+
+/// The answer to a set request: 1 when the only inode it was about was not permitted.
+fn outcome(counts: Counts, recursive: bool) -> Result<Counts, Status> {
+    if !recursive && counts.refused > 0 {
+        return Err(Status::Eperm);
+    }
+    Ok(counts)
+}
+
+/// Whether the caller's session is one of an administrator.
+fn is_admin(who: &Caller<'_>) -> bool {
+    who.has(crate::caller::SessionRights::ADMIN)
 }

@@ -1,15 +1,13 @@
 //! GETFACL and SETFACL (wire-client-master §13.3).
 
 use super::{Acl, AclEntry, AclKind};
-use crate::caller::SessionRights;
-use crate::recursive::owns;
+use crate::access::disable;
 use crate::store::node::eattr;
 use crate::{Caller, Namespace, Tx};
 use proto::changelog::Entry;
 use proto::{Inode, Status};
 use std::sync::Arc;
 
-const DISABLE_SETFACL: u32 = 1 << 24;
 /// Bytes of a named entry in a line: id:32 perm:16.
 const ENTRY_BYTES: usize = 6;
 
@@ -70,14 +68,10 @@ impl Namespace {
         kind: u8,
         acl: Acl,
     ) -> Result<(), Status> {
-        if who.rights.disables & DISABLE_SETFACL != 0 {
-            return Err(Status::Eperm);
-        }
-        if who.has(SessionRights::READ_ONLY) {
-            return Err(Status::Erofs);
-        }
+        who.permit(disable::SET_FACL)?;
+        who.writes()?;
         let node = self.node_or(inode)?;
-        if !owns(node, who.uid) || node.has(eattr::IMMUTABLE) {
+        if !who.owns(node) || node.has(eattr::IMMUTABLE) {
             return Err(Status::Eperm);
         }
         let acl_kind = AclKind::from_number(kind).ok_or(Status::Einval)?;

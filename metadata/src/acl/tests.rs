@@ -79,7 +79,10 @@ fn modes_shown_and_changed() {
     let unmasked = acl([6, 4, 0, UNSET], &[(1, 7)], &[]);
     assert_eq!(unmasked.shown_mode(0o640), 0o670, "no mask masks nothing");
     let partial = acl([UNSET, 0o17, UNSET, 6], &[(1, 0o77)], &[]);
-    assert_eq!(partial.filled_from(0o741), acl([7, 7, 1, 6], &[(1, 7)], &[]));
+    assert_eq!(
+        partial.filled_from(0o741),
+        acl([7, 7, 1, 6], &[(1, 7)], &[])
+    );
     let unmasked = acl([6, 4, 0, UNSET], &[], &[]);
     assert!(unmasked.is_minimal() && !unmasked.is_removal());
     assert!(acl([UNSET; 4], &[], &[]).is_removal());

@@ -151,6 +151,7 @@ impl Namespace {
         let rules = change.applied_to(&class.rules);
         if rules != class.rules {
             self.classes.modify(name, rules.clone())?;
+            self.chunks.classes_changed(tx, &self.classes);
             self.log(tx, &class_entry(name, false, &rules, id));
         }
         Ok(rules)
@@ -159,6 +160,7 @@ impl Namespace {
     /// Replays SCSET; the class.
     pub(crate) fn apply_class_set(
         &mut self,
+        tx: &mut Tx<'_>,
         entry: &changelog::StorageClass<'_>,
     ) -> Result<ClassId, Status> {
         if entry.new {
@@ -171,7 +173,9 @@ impl Namespace {
             .get(id)
             .map(|class: &StorageClass| &class.rules);
         let rules = ClassRules::from_entry(entry, old).ok_or(Status::Einval)?;
-        self.classes.modify(&entry.name, rules)
+        self.classes.modify(&entry.name, rules)?;
+        self.chunks.classes_changed(tx, &self.classes);
+        Ok(id)
     }
 
     /// DELETE.

@@ -273,7 +273,7 @@ fn replay_of_scset() {
         let Entry::ClassSet(class) = changelog::parse(line.as_bytes()).unwrap().entry else {
             panic!("not SCSET: {line}");
         };
-        let id = ns.apply_class_set(&class);
+        let id = ns.apply_class_set(&mut Tx::new(1, &mut Outbox::default()), &class);
         (
             id,
             ns.classes()

@@ -1,24 +1,25 @@
 //! GETXATTR and SETXATTR (wire-client-master §13.1, §13.2).
 
 use super::{NAME_LIST_BYTES_MAX, SetMode};
-use crate::caller::SessionRights;
-use crate::recursive::owns;
-use crate::store::node::eattr;
+use crate::access::{READ, WRITE, disable};
+use crate::store::node::{NodeRecord, eattr};
 use crate::{Caller, Namespace, Tx};
 use proto::changelog::Entry;
 use proto::{Inode, Status};
 
-const DISABLE_SETXATTR: u32 = 1 << 23;
-const READ: u8 = 4;
-const WRITE: u8 = 2;
-
 impl Namespace {
-    fn may(&self, who: &Caller<'_>, inode: Inode, mask: u8, opened: bool) -> Result<(), Status> {
-        if opened || self.allowed_masks(who, inode) & 1 << mask != 0 {
-            Ok(())
-        } else {
-            Err(Status::Eacces)
+    fn may(
+        &self,
+        who: &Caller<'_>,
+        inode: Inode,
+        node: &NodeRecord,
+        mask: u8,
+        opened: bool,
+    ) -> Result<(), Status> {
+        if opened {
+            return Ok(());
         }
+        self.check_mask(who, inode, node, mask)
     }
 
     /// The value of an attribute. `opened`: the client has the file open, so R is not needed.
@@ -32,11 +33,11 @@ impl Namespace {
         name: &[u8],
         opened: bool,
     ) -> Result<&[u8], Status> {
-        self.node_or(inode)?;
+        let node = self.node_or(inode)?;
         if who.uid != 0 && name.starts_with(b"trusted.") {
             return Err(Status::Eperm);
         }
-        self.may(who, inode, READ, opened)?;
+        self.may(who, inode, node, READ, opened)?;
         if name.is_empty() || name.contains(&0) {
             return Err(Status::Einval);
         }
@@ -53,8 +54,8 @@ impl Namespace {
         inode: Inode,
         opened: bool,
     ) -> Result<Vec<u8>, Status> {
-        self.node_or(inode)?;
-        self.may(who, inode, READ, opened)?;
+        let node = self.node_or(inode)?;
+        self.may(who, inode, node, READ, opened)?;
         let mut list = Vec::new();
         for (name, _) in self.xattrs.of(inode) {
             list.extend_from_slice(name);
@@ -83,21 +84,17 @@ impl Namespace {
         mode: u8,
         opened: bool,
     ) -> Result<(), Status> {
-        if who.rights.disables & DISABLE_SETXATTR != 0 {
-            return Err(Status::Eperm);
-        }
-        if who.has(SessionRights::READ_ONLY) {
-            return Err(Status::Erofs);
-        }
+        who.permit(disable::SET_XATTR)?;
+        who.writes()?;
         let node = self.node_or(inode)?;
         let is_for_root = name.starts_with(b"trusted.") || name.starts_with(b"security.");
         if who.uid != 0 && is_for_root
-            || name.starts_with(b"system.") && !owns(node, who.uid)
+            || name.starts_with(b"system.") && !who.owns(node)
             || node.has(eattr::IMMUTABLE)
         {
             return Err(Status::Eperm);
         }
-        self.may(who, inode, WRITE, opened)?;
+        self.may(who, inode, node, WRITE, opened)?;
         if name.is_empty() || name.contains(&0) {
             return Err(Status::Einval);
         }
