@@ -53,9 +53,11 @@ pub struct Core {
 impl Core {
     /// A master on `ns`, with all connections still to come. `seed` feeds every random choice.
     pub fn new(ns: Namespace, settings: Settings, now: Now, seed: u64) -> Core {
+        let mut chunks = Chunks::new(&settings.chunks, now, seed);
+        chunks.attach(&ns);
         Core {
             now,
-            chunks: Chunks::new(&settings.chunks, now, seed),
+            chunks,
             clients: client::Clients::new(seed),
             servers: chunkserver::Servers::default(),
             loggers: metalogger::Loggers::default(),

@@ -27,6 +27,8 @@ mod servers;
 mod settings;
 mod status;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 pub use check::{Missing, MissingKind, SlotCheck};

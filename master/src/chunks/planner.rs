@@ -18,6 +18,7 @@ use crate::core::Now;
 use metadata::Namespace;
 use proto::{ChunkId, ChunkVersion};
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 
 /// A replication under way.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +54,8 @@ pub struct Chunks {
     pub actions: Vec<Action>,
     pub(super) settings: ChunkSettings,
     pub(super) places: Box<dyn Places>,
+    /// Names of racks; servers keep the place of theirs.
+    pub(super) racks: Vec<Box<str>>,
     pub(super) random: Random,
     pub(super) seed: u64,
     pub(super) started: Now,
@@ -85,6 +88,7 @@ impl Chunks {
         Chunks {
             actions: Vec::new(),
             places: Box::new(NoRacks),
+            racks: Vec::new(),
             random: Random::new(seed),
             seed,
             started: now,
@@ -134,9 +138,30 @@ impl Chunks {
     /// Takes over a (new) topology.
     pub fn set_places(&mut self, places: Box<dyn Places>) {
         self.places = places;
-        let places = &self.places;
-        self.servers
-            .each_mut(|_, server| server.rack = places.rack(server.identity.ip));
+        self.racks.clear();
+        for id in self.servers.connected().to_vec() {
+            let ip = self.servers.get(id).map(|server| server.identity.ip);
+            let rack = ip.and_then(|ip| self.rack_number(ip));
+            if let Some(server) = self.servers.get_mut(id) {
+                server.rack = rack;
+            }
+        }
+    }
+
+    /// Number of the rack of an address; `None` when it is undefined.
+    pub(super) fn rack_number(&mut self, ip: Ipv4Addr) -> Option<u32> {
+        let rack = self.places.rack(ip);
+        if rack.is_empty() {
+            return None;
+        }
+        let place = match self.racks.iter().position(|known| **known == *rack) {
+            Some(place) => place,
+            None => {
+                self.racks.push(rack.into());
+                self.racks.len() - 1
+            }
+        };
+        u32::try_from(place).ok()
     }
 
     /// Which servers of the database are away.

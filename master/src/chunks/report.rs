@@ -44,9 +44,10 @@ impl Chunks {
         space: DiskSpace,
         maintenance: bool,
     ) -> Option<ServerId> {
-        let average = self.settings_average_distance();
-        let rack = self.places.rack(identity.ip);
-        let distance = self.random.below(average.max(1)) as u32;
+        // Turns of servers that come at the same moment are spread.
+        let turns = self.servers.connected().len();
+        let rack = self.rack_number(identity.ip);
+        let distance = self.random.below(turns.max(1)) as u32;
         self.servers.add(Server {
             identity,
             labels: 0,
@@ -72,10 +73,6 @@ impl Chunks {
             totals: Totals::default(),
             since: now,
         })
-    }
-
-    fn settings_average_distance(&self) -> usize {
-        self.servers.connected().len()
     }
 
     /// A part of the list of copies of a registering server.

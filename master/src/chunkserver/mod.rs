@@ -7,16 +7,15 @@ mod database;
 mod list;
 mod orders;
 mod register;
-mod remap;
 
 pub use database::command;
 pub use list::entries;
 pub use orders::act;
-pub use remap::{BadRemap, Remap};
 
 use crate::chunks::{Chunks, CommandKind, Cx, LoadReport, ServerId};
 use crate::core::Core;
 use crate::links::{LinkId, Port};
+use crate::topology::Remap;
 use metadata::Event;
 use metadata::server_table::ServerAddress;
 use proto::chunkserver::{FromChunkserver, LoadState, Style};

@@ -149,7 +149,7 @@ fn admit(
         ip = *core.links.peer(link).ip();
     }
     if let Some(remap) = core.servers.remap {
-        ip = remap.map(ip);
+        ip = remap.apply(ip);
     }
     if ip.is_loopback() {
         return Err(format!(

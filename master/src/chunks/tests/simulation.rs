@@ -1,0 +1,1 @@
+//! Hundreds of servers, thousands of chunks, random failures.
