@@ -6,6 +6,7 @@ pub mod chunks;
 pub mod chunkserver;
 pub mod client;
 pub mod core;
+pub mod datadir;
 pub mod exports;
 pub mod journal;
 pub mod links;
