@@ -22,9 +22,14 @@ impl From<Malformed> for LoadError {
 }
 
 impl Charts {
-    /// Charts with the samples of a file. Series are found by their names; those that the file
-    /// lacks have no data, others in the file are left out. Sums since the start begin at 0.
-    pub fn load(definition: &'static Definition, file: &[u8]) -> Result<Charts, LoadError> {
+    /// Charts with the samples of a file, and no data from then until now. Series are found by their
+    /// names; those that the file lacks have no data, others in the file are left out. Sums since
+    /// the start begin at 0.
+    pub fn load(
+        definition: &'static Definition,
+        file: &[u8],
+        now: LocalTime,
+    ) -> Result<Charts, LoadError> {
         let file = StatsFile::decode(file)?;
         let newest = LocalTime(file.point.saturating_mul(STEPS_S[0]));
         let count = definition.series.len();
@@ -45,6 +50,9 @@ impl Charts {
                 });
                 range.restore(place, samples);
             }
+        }
+        for range in &mut charts.ranges {
+            range.advance_to(now);
         }
         Ok(charts)
     }

@@ -1,8 +1,8 @@
 //! Charts: samples of every minute in four ranges, kept across restarts in `stats.mfs`
 //! (wire-admin §6, §7).
 //!
-//! Pure: time comes as a value and files as bytes. Which series a daemon has is its
-//! [`Definition`]; when to sample and to save is its business too.
+//! Pure, but for [`store`]: time comes as a value and files as bytes. Which series a daemon has is
+//! its [`Definition`]; when to sample and to save is its business too.
 
 mod chunkserver;
 mod definition;
@@ -13,6 +13,7 @@ mod picture;
 mod png;
 mod range;
 mod scale;
+pub mod store;
 
 pub use chunkserver::CHUNKSERVER;
 pub use definition::{Combined, Definition, Import, Merge, Part, Series, Unit};
@@ -48,12 +49,12 @@ enum Chart {
 }
 
 impl Charts {
-    /// Charts without data.
+    /// Charts without data, whose newest slots are the current ones.
     pub fn new(definition: &'static Definition, now: LocalTime) -> Charts {
         let count = definition.series.len();
         Charts {
             definition,
-            ranges: STEPS_S.map(|step_s| Range::new(step_s, count, now.before_minute())),
+            ranges: STEPS_S.map(|step_s| Range::new(step_s, count, now)),
             totals: vec![0; count],
         }
     }

@@ -61,11 +61,8 @@ impl Range {
 
     /// Adds samples, one for each series, to the slot that has `time` in it.
     pub(super) fn record(&mut self, time: LocalTime, samples: &[u64], series: &[Series]) {
-        let point = time.0 / self.step_s;
-        if point > self.point {
-            self.advance(point);
-        }
-        let Some(slot) = self.slot(point) else {
+        self.advance_to(time);
+        let Some(slot) = self.slot(time.0 / self.step_s) else {
             return;
         };
         let rings = self.rings.chunks_exact_mut(SAMPLES);
@@ -74,9 +71,14 @@ impl Range {
         }
     }
 
-    /// Makes `point` the newest slot; those on the way there have no data.
-    fn advance(&mut self, point: u32) {
-        let count = ((point - self.point) as usize).min(SAMPLES);
+    /// Makes the slot that has `time` in it the newest one, unless a newer one is there; slots on
+    /// the way have no data.
+    pub(super) fn advance_to(&mut self, time: LocalTime) {
+        let point = time.0 / self.step_s;
+        let Some(count) = point.checked_sub(self.point) else {
+            return;
+        };
+        let count = (count as usize).min(SAMPLES);
         for _ in 0..count {
             self.head = (self.head + 1) % SAMPLES;
             for ring in self.rings.chunks_exact_mut(SAMPLES) {

@@ -153,7 +153,7 @@ fn a_file_brings_everything_back_but_the_sums() {
     let charts = charts(100);
     let file = charts.to_file();
     assert_eq!(file.len(), 4_984_552);
-    let loaded = Charts::load(&MASTER, &file).unwrap();
+    let loaded = Charts::load(&MASTER, &file, LocalTime(START)).unwrap();
     for id in (0..380).filter(|id| id % 10 < 4) {
         assert_eq!(data(&loaded, id, None), data(&charts, id, None), "{id}");
     }
@@ -165,18 +165,88 @@ fn a_file_brings_everything_back_but_the_sums() {
 }
 
 #[test]
+fn the_time_between_two_runs_has_no_data() {
+    let file = charts(10).to_file();
+    // Two minutes after the last sample was taken. Its slot is three minutes older than the current.
+    let now = LocalTime(START + 12 * 60 + 5);
+    let mut charts = Charts::load(&MASTER, &file, now).unwrap();
+    let expected = vec![NO_DATA, NO_DATA, NO_DATA, 10, 9];
+    assert_eq!(statfs(&charts, 0, 5), (START + 720, expected));
+    assert_eq!(statfs(&charts, 2, 1), (START, vec![55]));
+    charts.record(LocalTime(START + 13 * 60), &samples(1, 1));
+    assert_eq!(
+        statfs(&charts, 0, 3),
+        (START + 720, vec![1, NO_DATA, NO_DATA])
+    );
+    // A clock that is behind the file changes nothing.
+    let charts = Charts::load(&MASTER, &file, LocalTime(START - 500)).unwrap();
+    assert_eq!(statfs(&charts, 0, 2), (START + 540, vec![10, 9]));
+}
+
+/// The bytes of a file that a 3.0.117 master wrote, from their description: `point`, then for each
+/// series its name and four ranges of samples with `-` for no data and `*n` for repetition.
+fn described_file(text: &str) -> Vec<u8> {
+    let mut lines = text.lines().filter(|line| !line.starts_with('#'));
+    let mut file = Vec::new();
+    let mut put = |number: u32| file.extend(number.to_be_bytes());
+    put(0x0001_0000);
+    put(4096);
+    put(38);
+    put(lines.next().unwrap().parse().unwrap());
+    for line in lines {
+        let (name, samples) = line.split_once(' ').unwrap();
+        let name_start = file.len();
+        file.extend(name.as_bytes());
+        file.resize(name_start + 100, 0);
+        for run in samples.split(' ') {
+            let (sample, count) = run.split_once('*').unwrap_or((run, "1"));
+            let sample = match sample {
+                "-" => NO_DATA,
+                sample => sample.parse().unwrap(),
+            };
+            for _ in 0..count.parse().unwrap() {
+                file.extend(sample.to_be_bytes());
+            }
+        }
+    }
+    file
+}
+
+#[test]
+fn a_file_of_the_original_comes_back_byte_for_byte() {
+    let original = described_file(include_str!("testdata/stats-3.0.117.txt"));
+    assert_eq!(original.len(), 4_984_552);
+    assert_eq!(crc32fast::hash(&original), 0x7a99_e04d);
+    // The newest slot of the file is that of 17:00; it was written at 17:01:16.
+    let charts = Charts::load(&MASTER, &original, LocalTime(1_795_539_600)).unwrap();
+    assert!(charts.to_file() == original);
+
+    // What the same master answered when it had started again with the file, at 17:02:05.
+    let charts = Charts::load(&MASTER, &original, LocalTime(1_795_539_725)).unwrap();
+    for (id, time, newest) in [
+        (0, 1_795_539_720, [NO_DATA, NO_DATA, 763_894, 310_860]),
+        (1, 1_795_539_600, [763_894, 2_120_127, 1_234_057, 160_893]),
+        (40, 1_795_539_720, [NO_DATA, NO_DATA, 0, 0]),
+        (3, 1_795_478_400, [4_278_971, NO_DATA, NO_DATA, NO_DATA]),
+    ] {
+        assert_eq!(data(&charts, id, Some(4)), Some((time, newest.to_vec())));
+    }
+}
+
+#[test]
 fn series_of_another_daemon_are_found_by_name() {
-    let loaded = Charts::load(&CHUNKSERVER, &charts(3).to_file()).unwrap();
+    let loaded = Charts::load(&CHUNKSERVER, &charts(3).to_file(), LocalTime(START)).unwrap();
     // memoryrss is number 20 there and 29 here; statfs is left out.
     assert_eq!(data(&loaded, 290, Some(3)).unwrap().1, [3, 2, 1]);
     assert_eq!(data(&loaded, 270, Some(1)).unwrap().1, [NO_DATA]);
-    assert!(Charts::load(&MASTER, b"MFS stats").is_err());
+    assert!(Charts::load(&MASTER, b"MFS stats", LocalTime(START)).is_err());
 }
 
 #[test]
 fn every_chart_has_a_picture() {
     let charts = charts(300);
-    let known = (0..38).chain(100..107);
+    // One series of each unit, and all combined charts.
+    let known = [0, 4, 20, 21, 23].into_iter().chain(100..107);
     for id in known.flat_map(|series| (0..4).map(move |range| 10 * series + range)) {
         let image = image(&charts, id, Some((500, 333)));
         assert_eq!(image[..8], *b"\x89PNG\r\n\x1a\n");
