@@ -80,6 +80,16 @@ impl Caller<'_> {
         self.rights.has(flag)
     }
 
+    /// Whether the session may change nothing.
+    pub fn is_read_only(&self) -> bool {
+        self.has(SessionRights::READ_ONLY)
+    }
+
+    /// Whether it is a metadata session: trash and sustained files only.
+    pub fn is_meta(&self) -> bool {
+        self.root == Inode(0)
+    }
+
     /// The master itself, as root at the root directory.
     pub const MASTER: Caller<'static> = Caller {
         session: SessionId(0),

@@ -2,6 +2,7 @@
 
 use super::Servers;
 use crate::chunks::{Action, Command};
+use crate::client;
 use crate::core::Core;
 use proto::chunkserver::{
     Create, Delete, Duplicate, DuplicateTruncate, Replicate, ReplicateSources, SetVersion, Truncate,
@@ -18,8 +19,7 @@ pub fn act(core: &mut Core) {
                         encode(&command, core.links.out(link));
                     }
                 }
-                // For the client room.
-                Action::Finished { .. } | Action::Wake(_) | Action::ForgetLocations => {}
+                other => client::planner_action(core, other),
             }
         }
     }

@@ -105,16 +105,6 @@ impl CacheMarks {
         }
     }
 
-    /// Number of marks.
-    pub fn len(&self) -> usize {
-        self.pairs.len()
-    }
-
-    /// Whether there is no mark.
-    pub fn is_empty(&self) -> bool {
-        self.pairs.is_empty()
-    }
-
     fn pair_hash(&self, inode: Inode, session: SessionId) -> u64 {
         self.hasher
             .hash_one(u64::from(inode.0) << 32 | u64::from(session.0))
@@ -278,12 +268,12 @@ mod tests {
             marks.validate(Inode(8), session);
         }
         marks.changed_by(FILE, B);
-        assert_eq!(marks.len(), 4);
+        assert_eq!(marks.pairs.len(), 4);
         assert!(marks.check(FILE, B));
         assert!(!marks.check(FILE, A) && !marks.check(FILE, C));
         assert!(marks.check(Inode(8), A), "another file is untouched");
         marks.forget(FILE);
-        assert_eq!(marks.len(), 3);
+        assert_eq!(marks.pairs.len(), 3);
         assert!(!marks.check(FILE, B));
     }
 
@@ -296,7 +286,7 @@ mod tests {
         }
         assert!(marks.check(Inode(1), A));
         marks.check(Inode(4), A);
-        assert_eq!(marks.len(), 3);
+        assert_eq!(marks.pairs.len(), 3);
         assert!(marks.check(Inode(1), A) && marks.check(Inode(3), A));
         assert!(!marks.check(Inode(2), A), "2 was used least recently");
     }
@@ -325,7 +315,7 @@ mod tests {
                 slot = mark.older;
                 count += 1;
             }
-            assert_eq!(count, marks.len());
+            assert_eq!(count, marks.pairs.len());
             assert!(count <= 16);
         }
     }

@@ -56,9 +56,9 @@ pub enum Counter {
 }
 
 /// Number of counters.
-pub const COUNTERS: usize = 16;
+const COUNTERS: usize = metadata::session::OPERATION_COUNTERS;
 
-/// Operations since the hour began, by [`Counter`].
+/// Numbers of operations, by [`Counter`].
 pub type Counters = [u32; COUNTERS];
 
 /// What a request handler needs to know about the connection.
@@ -81,8 +81,18 @@ pub struct Link {
     pub conn: Conn,
     /// Challenge that was sent for the password.
     pub challenge: Option<[u8; 32]>,
-    /// Operations of this hour that came in here.
+    /// Operations that are not in the statistics of the session yet.
     pub counters: Counters,
+}
+
+impl Link {
+    /// What was counted since the last call; nothing when nothing was.
+    pub fn take_counters(&mut self) -> Option<Counters> {
+        if self.counters == [0; COUNTERS] {
+            return None;
+        }
+        Some(std::mem::take(&mut self.counters))
+    }
 }
 
 /// Records of the connections, parallel to [`crate::links::Links`].
@@ -142,5 +152,10 @@ impl LinkTable {
     /// Every connection.
     pub fn iter(&self) -> impl Iterator<Item = &Link> {
         self.slots.iter().flatten()
+    }
+
+    /// Every connection.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Link> {
+        self.slots.iter_mut().flatten()
     }
 }

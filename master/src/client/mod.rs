@@ -4,56 +4,124 @@
 //! straight into the output of the connection. What cannot be answered at once (chunk operations,
 //! requests that meet a locked chunk, waiting locks) is remembered and answered by a later event.
 
+mod admin_ops;
+mod answer;
 mod append_ends;
-pub mod cache_marks;
+mod attribute_ops;
+mod cache_marks;
+mod challenges;
+mod class_ops;
+mod data_ops;
+mod dispatch;
 pub mod link;
+mod lock_ops;
+mod lookup_ops;
+mod namespace_ops;
 pub mod presence;
+mod push;
+mod queries;
+mod register;
+mod trash_ops;
 mod waiting;
+mod watch;
+mod xattr_ops;
 
+use crate::chunks::{Action, OpToken};
 use crate::core::Core;
-use crate::links::{LinkId, Port};
+use crate::exports::{self, Export};
+use crate::links::LinkId;
 use append_ends::AppendEnds;
 use cache_marks::CacheMarks;
-use link::{LinkTable, State};
+use challenges::Challenges;
+use data_ops::Pending;
+use link::LinkTable;
+use metadata::{Event, Namespace, Tx};
 use presence::Presences;
-use proto::frame::put_frame;
-use proto::wire::{Malformed, Put};
+use proto::SessionId;
+use register::RefusedAddresses;
+use std::collections::HashMap;
 use waiting::WaitingRequests;
-
-/// A connection that has sent nothing for so long is closed, milliseconds.
-const SILENCE_MAX_MS: u64 = 10_000;
-/// A connection to which nothing was written for so long gets a NOP, milliseconds.
-const NOP_AFTER_MS: u64 = 1_000;
-/// Longest time between two ticks that does not count as a stall, milliseconds.
-const STALL_MS: u64 = 1_000;
-/// Period of the look at all connections, milliseconds.
-const WATCH_PERIOD_MS: u64 = 100;
+use watch::Watch;
 
 /// State of the connections on the client port.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Clients {
     links: LinkTable,
     presences: Presences,
+    exports: Vec<Export>,
+    exports_checksum: u64,
+    refused: RefusedAddresses,
+    challenges: Challenges,
     marks: CacheMarks,
     append_ends: AppendEnds,
     waiting: WaitingRequests<LinkId>,
+    pending: HashMap<OpToken, Pending>,
+    last_token: u64,
     watch: Watch,
-}
-
-/// When the connections were last looked at.
-#[derive(Debug, Default)]
-struct Watch {
-    /// Monotonic time of the last look, milliseconds.
-    looked_ms: u64,
-    /// Length of the last stall of the master, which no client is blamed for, and when it ended.
-    stall_ms: u64,
-    stall_end_ms: u64,
+    scratch: answer::Scratch,
 }
 
 impl Clients {
-    /// No client yet. `seed` feeds the challenges.
-    pub fn new(_seed: u64) -> Clients {
-        Clients::default()
+    /// No client yet, and nothing exported. `seed` feeds the challenges.
+    pub fn new(seed: u64) -> Clients {
+        Clients {
+            links: LinkTable::default(),
+            presences: Presences::default(),
+            exports: Vec::new(),
+            exports_checksum: 0,
+            refused: RefusedAddresses::default(),
+            challenges: Challenges::new(seed),
+            marks: CacheMarks::default(),
+            append_ends: AppendEnds::default(),
+            waiting: WaitingRequests::default(),
+            pending: HashMap::new(),
+            last_token: 0,
+            watch: Watch::default(),
+            scratch: answer::Scratch::default(),
+        }
+    }
+
+    /// Connections and version of a session, for the session list.
+    pub fn presence(&self, session: SessionId) -> Option<&presence::Presence> {
+        self.presences.get(session)
+    }
+
+    /// The lines of the exports file.
+    pub fn exports(&self) -> &[Export] {
+        &self.exports
+    }
+
+    /// Fingerprint of the exports file.
+    pub fn exports_checksum(&self) -> u64 {
+        self.exports_checksum
+    }
+
+    /// Adds what was counted on connections to the statistics of their sessions.
+    fn flush_counters(&mut self, ns: &mut Namespace) {
+        for record in self.links.iter_mut() {
+            if let Some(counters) = record.take_counters() {
+                ns.session_add_counts(record.conn.session, &counters);
+            }
+        }
+    }
+}
+
+/// The exports file was read. Mounts whose session was accepted under another one are cut off, so
+/// that they register anew; tools stay.
+pub fn set_exports(core: &mut Core, exports: Vec<Export>) {
+    let checksum = exports::checksum(&exports);
+    core.clients.exports = exports;
+    core.clients.exports_checksum = checksum;
+    let Core {
+        clients, links, ns, ..
+    } = core;
+    for record in clients.links.iter() {
+        let session = ns.session(record.conn.session);
+        if record.conn.state == link::State::Mount
+            && session.is_none_or(|session| session.params.exports_checksum != checksum)
+        {
+            links.close(record.conn.link);
+        }
     }
 }
 
@@ -67,58 +135,70 @@ pub fn frame(core: &mut Core, link: LinkId, kind: u32, payload: &[u8]) {
     let Some(record) = core.clients.links.get(link) else {
         return;
     };
-    let _conn = record.conn;
-    let _ = payload;
-    if kind != 0 {
+    let conn = record.conn;
+    // What was read together with the frame that closed the connection counts for nothing.
+    if core.links.is_closing(link) {
+        return;
+    }
+    if dispatch::dispatch(core, &conn, kind, payload).is_err() {
+        tracing::debug!(
+            "client {}: message {kind} of {} bytes is malformed or not allowed - connection closed",
+            core.links.peer(link),
+            payload.len(),
+        );
         core.links.close(link);
     }
 }
 
-/// A connection is gone.
+/// A connection is gone: what it waited for is taken back; its session may be without a client now.
 pub fn closed(core: &mut Core, link: LinkId) {
-    core.clients.waiting.drop_link(&link);
-    let Some(record) = core.clients.links.close(link) else {
+    data_ops::cancel_link(core, link);
+    let Some(mut record) = core.clients.links.close(link) else {
         return;
     };
-    let _ = record;
+    let session = record.conn.session;
+    if let Some(counters) = record.take_counters() {
+        core.ns.session_add_counts(session, &counters);
+    }
+    if let Some(was_closed) = core.clients.presences.detach(session, link) {
+        if was_closed {
+            core.ns.session_close(session);
+        }
+        let mut tx = Tx::new(core.now.unix, &mut core.out);
+        core.ns.session_disconnected(&mut tx, session);
+    }
 }
 
 /// Time passed.
 pub fn tick(core: &mut Core) {
-    watch_links(core);
-}
-
-/// NOPs for those who have heard nothing, the end for those who have said nothing.
-fn watch_links(core: &mut Core) {
-    let now_ms = core.now.mono_ms;
-    let watch = &mut core.clients.watch;
-    let gap_ms = now_ms.saturating_sub(watch.looked_ms);
-    if gap_ms < WATCH_PERIOD_MS {
-        return;
-    }
-    watch.looked_ms = now_ms;
-    if gap_ms > STALL_MS {
-        watch.stall_ms = gap_ms;
-        watch.stall_end_ms = now_ms;
-    }
-    let grace_ms = if now_ms.saturating_sub(watch.stall_end_ms) < SILENCE_MAX_MS {
-        watch.stall_ms
-    } else {
-        0
-    };
-    let Core { links, clients, .. } = core;
-    for record in clients.links.iter() {
-        let link = record.conn.link;
-        if links.silent_ms(link) > SILENCE_MAX_MS + grace_ms {
-            links.close(link);
-        } else if record.conn.state != State::Tools
-            && links.mute_ms(link) > NOP_AFTER_MS
-            && !links.has_output(link)
-        {
-            put_frame(links.out(link), 0, |out| out.put_u32(0));
-        }
-    }
+    watch::tick(core);
 }
 
 /// Metadata changed in a way that concerns this room.
-pub fn event(_core: &mut Core, _event: metadata::Event) {}
+pub fn event(core: &mut Core, event: Event) {
+    match event {
+        Event::LockAnswer {
+            session,
+            msgid,
+            kind,
+            status,
+        } => lock_ops::lock_answer(core, session, msgid, kind, status),
+        Event::ChunkUnlocked(chunk) => data_ops::wake(core, chunk),
+        Event::InodeFreed(inode) => {
+            core.clients.marks.forget(inode);
+            core.clients.append_ends.forget(inode);
+        }
+        Event::SessionRemoved(session) => core.clients.presences.forget(session),
+        Event::ChunkChanged(_) | Event::ChunkRemoved(_) => {}
+    }
+}
+
+/// What the planner reports to clients; orders to chunkservers are not for this room.
+pub fn planner_action(core: &mut Core, action: Action) {
+    match action {
+        Action::Finished { token, result } => data_ops::chunk_finished(core, token, result),
+        Action::Wake(chunk) => data_ops::wake(core, chunk),
+        Action::ForgetLocations => push::forget_locations(core),
+        Action::Send { .. } => {}
+    }
+}

@@ -2,7 +2,6 @@
 //!
 //! The sessions themselves are metadata; this is what a restart of the master loses anyway.
 
-use crate::client::link::{COUNTERS, Counters, LinkTable};
 use crate::links::LinkId;
 use proto::SessionId;
 use proto::version::Version;
@@ -15,12 +14,8 @@ pub struct Presence {
     pub links: Vec<LinkId>,
     /// Version that its last registering mount announced.
     pub version: Version,
-    /// Its client said good-bye: remove it as soon as the connection ends.
+    /// Its client said good-bye: it is removed when the connection has ended.
     pub closed: bool,
-    /// Operations of this hour through connections that are gone.
-    gone: Counters,
-    /// Operations of the hour before.
-    last_hour: Counters,
 }
 
 /// All sessions that have been seen.
@@ -35,35 +30,30 @@ impl Presences {
         self.sessions.get(&session)
     }
 
-    /// Connections of a session.
+    /// Connections of a session, oldest first.
     pub fn links(&self, session: SessionId) -> &[LinkId] {
         self.sessions
             .get(&session)
             .map_or(&[], |presence| &presence.links)
     }
 
-    /// A connection registered with the session; true when it is the only one.
-    pub fn attach(&mut self, session: SessionId, link: LinkId, mount: Option<Version>) -> bool {
+    /// A connection registered with the session; `mount` is the version of a mount.
+    pub fn attach(&mut self, session: SessionId, link: LinkId, mount: Option<Version>) {
         let presence = self.sessions.entry(session).or_default();
         presence.links.push(link);
         presence.closed = false;
         if let Some(version) = mount {
             presence.version = version;
         }
-        presence.links.len() == 1
     }
 
-    /// A connection of the session ended; true when it was the last one.
-    pub fn detach(&mut self, session: SessionId, link: LinkId, counters: &Counters) -> bool {
-        let Some(presence) = self.sessions.get_mut(&session) else {
-            return false;
-        };
-        for (sum, count) in presence.gone.iter_mut().zip(counters) {
-            *sum = sum.wrapping_add(*count);
-        }
+    /// A connection of the session ended. When it was the last one: whether the client had closed
+    /// the session.
+    pub fn detach(&mut self, session: SessionId, link: LinkId) -> Option<bool> {
+        let presence = self.sessions.get_mut(&session)?;
         let before = presence.links.len();
         presence.links.retain(|&other| other != link);
-        before != 0 && presence.links.is_empty()
+        (before != 0 && presence.links.is_empty()).then_some(presence.closed)
     }
 
     /// The client asks to close its session: remembered if it has exactly one connection.
@@ -79,83 +69,42 @@ impl Presences {
     pub fn forget(&mut self, session: SessionId) {
         self.sessions.remove(&session);
     }
-
-    /// A full hour: what was counted becomes the hour before.
-    pub fn shift_hour(&mut self, links: &mut LinkTable) {
-        for presence in self.sessions.values_mut() {
-            let mut sum = std::mem::take(&mut presence.gone);
-            for &link in &presence.links {
-                if let Some(record) = links.get_mut(link) {
-                    let counters = std::mem::replace(&mut record.counters, [0; COUNTERS]);
-                    for (sum, count) in sum.iter_mut().zip(counters) {
-                        *sum = sum.wrapping_add(count);
-                    }
-                }
-            }
-            presence.last_hour = sum;
-        }
-    }
-
-    /// Operations of this hour and of the hour before.
-    pub fn counters(&self, session: SessionId, links: &LinkTable) -> (Counters, Counters) {
-        let Some(presence) = self.sessions.get(&session) else {
-            return ([0; COUNTERS], [0; COUNTERS]);
-        };
-        let mut sum = presence.gone;
-        for &link in &presence.links {
-            if let Some(record) = links.get(link) {
-                for (sum, count) in sum.iter_mut().zip(record.counters) {
-                    *sum = sum.wrapping_add(count);
-                }
-            }
-        }
-        (sum, presence.last_hour)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Presences;
-    use crate::client::link::{Counter, LinkTable};
     use crate::links::{Links, Port};
     use proto::SessionId;
     use proto::version::Version;
     use std::net::{Ipv4Addr, SocketAddrV4};
 
-    const SESSION: SessionId = SessionId(4);
-
     #[test]
     fn a_session_is_connected_while_one_connection_is_left() {
         let mut links = Links::default();
         let peer = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1);
-        let (mount, tool) = (
-            links.open(Port::Client, peer),
-            links.open(Port::Client, peer),
-        );
-        let mut table = LinkTable::default();
-        table.open(mount);
-        table.open(tool);
+        let mount = links.open(Port::Client, peer);
+        let tool = links.open(Port::Client, peer);
+        let session = SessionId(4);
 
         let mut presences = Presences::default();
-        assert!(presences.attach(SESSION, mount, Some(Version::CURRENT)));
-        assert!(!presences.attach(SESSION, tool, None));
-        presences.close(SESSION);
-        assert!(!presences.get(SESSION).unwrap().closed, "two connections");
+        presences.attach(session, mount, Some(Version::CURRENT));
+        presences.attach(session, tool, None);
+        presences.close(session);
+        assert_eq!(presences.detach(session, tool), None, "one is left");
+        assert_eq!(presences.detach(session, tool), None, "it was gone");
+        assert_eq!(presences.detach(session, mount), Some(false));
 
-        table.count(tool, Counter::Read);
-        table.count(mount, Counter::Read);
-        let gone = table.close(tool).unwrap();
-        assert!(!presences.detach(SESSION, tool, &gone.counters));
-        let (now, before) = presences.counters(SESSION, &table);
-        assert_eq!((now[Counter::Read as usize], before), (2, [0; 16]));
-        presences.shift_hour(&mut table);
-        let (now, before) = presences.counters(SESSION, &table);
-        assert_eq!((now, before[Counter::Read as usize]), ([0; 16], 2));
-
-        presences.close(SESSION);
-        assert!(presences.get(SESSION).unwrap().closed);
-        let gone = table.close(mount).unwrap();
-        assert!(presences.detach(SESSION, mount, &gone.counters));
-        assert_eq!(presences.get(SESSION).unwrap().version, Version::CURRENT);
+        presences.attach(session, mount, None);
+        presences.close(session);
+        assert_eq!(presences.detach(session, mount), Some(true));
+        presences.attach(session, mount, None);
+        assert_eq!(
+            presences.detach(session, mount),
+            Some(false),
+            "it came back"
+        );
+        let version = presences.get(session).map(|presence| presence.version);
+        assert_eq!(version, Some(Version::CURRENT));
     }
 }

@@ -103,16 +103,6 @@ impl<L: PartialEq> WaitingRequests<L> {
         });
         self.count = count;
     }
-
-    /// Number of waiting requests.
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    /// Whether nobody waits.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
 }
 
 #[cfg(test)]
@@ -141,7 +131,7 @@ mod tests {
             .map(|request| request.link)
             .collect();
         assert_eq!(order, [10, 11, 12]);
-        assert_eq!((waiting.len(), waiting.waiting_for(ChunkId(2))), (1, 1));
+        assert_eq!((waiting.count, waiting.waiting_for(ChunkId(2))), (1, 1));
         assert_eq!(waiting.pop(ChunkId(1)), None);
     }
 
@@ -154,10 +144,10 @@ mod tests {
         let mut expired: Vec<u32> = waiting.expired(100).iter().map(|r| r.link).collect();
         expired.sort_unstable();
         assert_eq!(expired, [10, 12]);
-        assert_eq!(waiting.len(), 2);
+        assert_eq!(waiting.count, 2);
         waiting.drop_link(&10);
-        assert_eq!(waiting.len(), 1);
+        assert_eq!(waiting.count, 1);
         assert_eq!(waiting.pop(ChunkId(1)).map(|r| r.link), Some(11));
-        assert!(waiting.is_empty());
+        assert_eq!(waiting.count, 0);
     }
 }

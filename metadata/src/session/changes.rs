@@ -1,6 +1,6 @@
 //! Changes of sessions: registration, reconnection, disconnection and removal, with their lines.
 
-use super::{Session, SessionParams};
+use super::{OPERATION_COUNTERS, Session, SessionParams};
 use crate::event::Event;
 use crate::locks::ReleaseSteps;
 use crate::namespace::Namespace;
@@ -211,6 +211,15 @@ impl Namespace {
     /// Counts one operation of a session for its statistics.
     pub fn session_count(&mut self, id: SessionId, counter: usize) {
         self.sessions.count(id, counter);
+    }
+
+    /// Adds operations that were counted elsewhere to the statistics of a session.
+    pub fn session_add_counts(&mut self, id: SessionId, counts: &[u32; OPERATION_COUNTERS]) {
+        if let Some(session) = self.sessions.get_mut(id) {
+            for (sum, count) in session.counters.current.iter_mut().zip(counts) {
+                *sum = sum.wrapping_add(*count);
+            }
+        }
     }
 
     /// A full hour has passed: the present statistics become those of the last hour.
