@@ -146,12 +146,36 @@ impl StorageClass {
     }
 }
 
+/// How many inodes have a class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClassUses {
+    /// Files, those in trash and sustained ones included.
+    pub files: u32,
+    /// Directories.
+    pub directories: u32,
+}
+
+impl ClassUses {
+    /// Whether anything has the class.
+    pub fn any(self) -> bool {
+        self.files != 0 || self.directories != 0
+    }
+
+    /// The count of one kind.
+    pub fn of(&mut self, is_directory: bool) -> &mut u32 {
+        match is_directory {
+            true => &mut self.directories,
+            false => &mut self.files,
+        }
+    }
+}
+
 /// All storage classes, by id. A clone shares everything with the original.
 #[derive(Clone, Debug)]
 pub struct StorageClasses {
     classes: Arc<[Option<Arc<StorageClass>>; 256]>,
-    /// Files and directories that have each class; derived, not stored.
-    uses: Arc<[u32; 256]>,
+    /// Who has each class; derived, not stored.
+    uses: Arc<[ClassUses; 256]>,
 }
 
 impl Default for StorageClasses {
@@ -173,7 +197,7 @@ impl Default for StorageClasses {
         });
         StorageClasses {
             classes: Arc::new(classes),
-            uses: Arc::new([0; 256]),
+            uses: Arc::new([ClassUses::default(); 256]),
         }
     }
 }
@@ -224,28 +248,34 @@ impl StorageClasses {
     }
 
     /// Files and directories that have the class.
-    pub fn uses(&self, id: ClassId) -> u32 {
-        self.uses.get(usize::from(id.0)).copied().unwrap_or(0)
+    pub fn uses(&self, id: ClassId) -> ClassUses {
+        self.uses
+            .get(usize::from(id.0))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// A file or directory now has the class.
-    pub fn add_use(&mut self, id: ClassId) {
+    pub fn add_use(&mut self, id: ClassId, is_directory: bool) {
         if let Some(uses) = Arc::make_mut(&mut self.uses).get_mut(usize::from(id.0)) {
-            *uses = uses.saturating_add(1);
+            let count = uses.of(is_directory);
+            *count = count.saturating_add(1);
         }
     }
 
     /// So many files and directories of an image have the class.
-    pub fn add_uses(&mut self, id: ClassId, count: u32) {
+    pub fn add_uses(&mut self, id: ClassId, count: ClassUses) {
         if let Some(uses) = Arc::make_mut(&mut self.uses).get_mut(usize::from(id.0)) {
-            *uses = uses.saturating_add(count);
+            uses.files = uses.files.saturating_add(count.files);
+            uses.directories = uses.directories.saturating_add(count.directories);
         }
     }
 
     /// A file or directory no longer has the class.
-    pub fn remove_use(&mut self, id: ClassId) {
+    pub fn remove_use(&mut self, id: ClassId, is_directory: bool) {
         if let Some(uses) = Arc::make_mut(&mut self.uses).get_mut(usize::from(id.0)) {
-            *uses = uses.saturating_sub(1);
+            let count = uses.of(is_directory);
+            *count = count.saturating_sub(1);
         }
     }
 
@@ -313,7 +343,7 @@ impl StorageClasses {
         if is_predefined(id) {
             return Err(Status::Eperm);
         }
-        if self.uses(id) > 0 {
+        if self.uses(id).any() {
             return Err(Status::ClassInUse);
         }
         self.put(id, None);

@@ -167,7 +167,7 @@ impl Namespace {
             node.set_dir(dir);
         }
         if node.class != ClassId(0) {
-            self.classes.add_use(node.class);
+            self.classes.add_use(node.class, node.is_dir());
         }
         node.set_counted_copies(self.classes.counted_copies(node.class));
         let length = if kind.has_data() {
@@ -603,7 +603,8 @@ impl Namespace {
             _ => {}
         }
         if node.class != ClassId(0) {
-            self.classes.remove_use(node.class);
+            self.classes
+                .remove_use(node.class, kind == NodeKind::Directory);
         }
         self.count_kind(kind, length, false);
         self.store.totals.inodes -= 1;
@@ -646,10 +647,10 @@ impl Namespace {
             }
         }
         if node.class != ClassId(0) {
-            self.classes.remove_use(node.class);
+            self.classes.remove_use(node.class, node.is_dir());
         }
         if class != ClassId(0) {
-            self.classes.add_use(class);
+            self.classes.add_use(class, node.is_dir());
         }
         let before = self.store.stats(&node);
         let copies = self.classes.counted_copies(class);

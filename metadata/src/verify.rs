@@ -2,6 +2,7 @@
 
 use crate::Namespace;
 use crate::acl::AclKind;
+use crate::storage_class::ClassUses;
 use crate::store::dirs::DirStats;
 use crate::store::node::{NodeRecord, mark};
 use crate::store::{SUSTAINED_BUCKETS, TRASH_BUCKETS};
@@ -45,7 +46,7 @@ struct Walk {
     found: Vec<Inconsistency>,
     /// References of each chunk by class.
     references: BTreeMap<u32, BTreeMap<ClassId, u32>>,
-    uses: BTreeMap<ClassId, u32>,
+    uses: BTreeMap<ClassId, ClassUses>,
     entries: usize,
     detached: usize,
 }
@@ -80,7 +81,7 @@ impl Namespace {
             walk.found.push(Inconsistency::Totals);
         }
         for class in (1..=u8::MAX).map(ClassId) {
-            let uses = walk.uses.get(&class).copied().unwrap_or(0);
+            let uses = walk.uses.get(&class).copied().unwrap_or_default();
             if uses != self.classes.uses(class) {
                 walk.found.push(Inconsistency::ClassUses(class));
             }
@@ -114,7 +115,7 @@ impl Namespace {
             walk.found.push(Inconsistency::Marks(inode));
         }
         if node.class != ClassId(0) {
-            *walk.uses.entry(node.class).or_default() += 1;
+            *walk.uses.entry(node.class).or_default().of(node.is_dir()) += 1;
         }
         if node.kind().has_data() {
             for (_, at) in self.store.slots.used_from(node.slots(), 0) {

@@ -83,9 +83,9 @@ fn ids_are_the_lowest_free_ones() {
         classes.duplicate(b"1", b"x"),
         Err(Status::ClassLimitReached)
     );
-    classes.add_use(ClassId(20));
+    classes.add_use(ClassId(20), false);
     assert_eq!(classes.delete(b"c20"), Err(Status::ClassInUse));
-    classes.remove_use(ClassId(20));
+    classes.remove_use(ClassId(20), false);
     assert_eq!(classes.delete(b"c30"), Ok(ClassId(30)));
     assert_eq!(classes.delete(b"c20"), Ok(ClassId(20)));
     assert_eq!(classes.duplicate(b"1", b"x"), Ok((ClassId(1), ClassId(20))));

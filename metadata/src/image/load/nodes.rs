@@ -2,6 +2,7 @@
 
 use super::{Loader, Outcome};
 use crate::image::Problem;
+use crate::storage_class::ClassUses;
 use crate::store::dirs::DirRecord;
 use crate::store::node::NodeRecord as Node;
 use crate::tree::TRASH_HOURS_DEFAULT;
@@ -15,7 +16,7 @@ impl Loader<'_> {
         store.max_inode = store.max_inode.max(header.max_inode);
         let copies: [u8; 256] =
             std::array::from_fn(|id| self.namespace.classes.counted_copies(ClassId(id as u8)));
-        let mut uses = [0u32; 256];
+        let mut uses = [ClassUses::default(); 256];
         while let Some(record) = NodeRecord::decode(&mut self.reader, version)? {
             self.node(&record, version, &copies, &mut uses)?;
         }
@@ -31,7 +32,7 @@ impl Loader<'_> {
         record: &NodeRecord<'_>,
         version: u8,
         copies: &[u8; 256],
-        uses: &mut [u32; 256],
+        uses: &mut [ClassUses; 256],
     ) -> Outcome<()> {
         let attributes = &record.attributes;
         let (inode, kind) = (attributes.inode, attributes.kind);
@@ -54,7 +55,7 @@ impl Loader<'_> {
             node.trash_hours = TRASH_HOURS_DEFAULT;
         }
         let class = usize::from(node.class.0);
-        uses[class] += u32::from(class != 0);
+        *uses[class].of(kind == NodeKind::Directory) += u32::from(class != 0);
         node.set_counted_copies(copies[class]);
         let store = &mut self.namespace.store;
         match record.body {
