@@ -199,8 +199,7 @@ impl Namespace {
         let default = above
             .is_marked(mark::DEFAULT_ACL)
             .then(|| self.acls.get(parent, AclKind::Default).cloned())
-            .flatten()
-            .filter(|_| new.kind != NodeKind::Symlink);
+            .flatten();
         let mut marks = 0;
         if let Some(default) = default {
             let inherited = default.inherit(new.mode);
