@@ -59,3 +59,51 @@ impl Namespace {
         Ok(counter)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::create::NewNode;
+    use crate::store::FIRST_EDGE_ID;
+    use crate::{Caller, Namespace, Outbox, Tx};
+    use proto::{Inode, NodeKind};
+
+    #[test]
+    fn positions_ascend_in_each_directory_and_fall_from_one_to_the_next() {
+        let mut ns = Namespace::new(0, 1).unwrap();
+        let mut out = Outbox::default();
+        let mut tx = Tx::new(5, &mut out);
+        for (parent, name, kind) in [
+            (1, "a", NodeKind::Directory),
+            (1, "b", NodeKind::File),
+            (2, "c", NodeKind::Directory),
+            (1, "d", NodeKind::Directory),
+            (4, "e", NodeKind::File),
+            (5, "f", NodeKind::File),
+            (4, "g", NodeKind::File),
+        ] {
+            let new = NewNode {
+                kind,
+                mode: 0o755,
+                umask: 0,
+                rdev: 0,
+                copy_sgid: false,
+            };
+            let name = name.as_bytes();
+            ns.mknod(&mut tx, &Caller::MASTER, Inode(parent), name, new)
+                .unwrap();
+        }
+        out.lines.clear();
+        ns.renumerate_edges(&mut Tx::new(6, &mut out)).unwrap();
+        let mut found = String::new();
+        for directory in [1, 5, 2, 4] {
+            for entry in ns.readdir_entries(Inode(directory), 0) {
+                let position = FIRST_EDGE_ID - entry.edge_id;
+                found += &format!("{}-{position} ", String::from_utf8_lossy(entry.name));
+            }
+        }
+        // The root: d b a; then below d: f; below a: c, and below that: g e.
+        assert_eq!(found, "d-3 b-2 a-1 f-4 c-5 g-7 e-6 ");
+        let line = format!("8: 6|RENUMERATEEDGES():{}\n", FIRST_EDGE_ID - 7);
+        assert_eq!(String::from_utf8_lossy(out.lines.bytes()), line);
+    }
+}

@@ -232,3 +232,6 @@ fn outcome(counts: Counts, recursive: bool) -> Result<Counts, Status> {
 fn is_admin(who: &Caller<'_>) -> bool {
     who.has(crate::caller::SessionRights::ADMIN)
 }
+
+#[cfg(test)]
+mod tests;

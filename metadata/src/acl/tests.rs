@@ -1,7 +1,9 @@
 //! Evaluation, inheritance and chmod of ACLs.
 
 use super::{Acl, AclEntry, AclKind, Acls, UNSET, subsets};
-use proto::Inode;
+use crate::create::NewNode;
+use crate::{Caller, Namespace, Outbox, Tx};
+use proto::{Inode, NodeKind, Status};
 use std::sync::Arc;
 
 const OWNER: u32 = 100;
@@ -113,4 +115,152 @@ fn lists_of_inodes() {
     assert!(!acls.has(Inode(4)), "a copy of nothing is nothing");
     acls.remove_all(Inode(u32::MAX));
     assert_eq!(acls.len(), 1);
+}
+
+/// Statuses, lines and what is stored, for a file 2 of user 5 with mode 0640 and a directory 3.
+#[test]
+fn setting_by_request() {
+    let mut ns = Namespace::new(0, 1).unwrap();
+    let mut out = Outbox::default();
+    let mut tx = Tx::new(10, &mut out);
+    let who = |uid| {
+        let mut who = Caller::MASTER;
+        who.uid = uid;
+        who
+    };
+    let (owner, root) = (who(5), Inode::ROOT);
+    ns.create(&mut tx, &owner, root, b"f", 0o640, 0).unwrap();
+    let directory = NewNode {
+        kind: NodeKind::Directory,
+        mode: 0o755,
+        umask: 0,
+        rdev: 0,
+        copy_sgid: false,
+    };
+    ns.mknod(&mut tx, &owner, root, b"d", directory).unwrap();
+    let (mut read_only, mut denied) = (who(0), who(0));
+    read_only.rights.flags |= 1;
+    denied.rights.disables = 1 << 24;
+    let removal = acl([UNSET; 4], &[], &[]);
+    let full = acl([6, 4, 0, 6], &[(0x4D2, 7)], &[]);
+    let minimal = acl([7, 5, 1, UNSET], &[], &[]);
+    let filled = acl([UNSET, UNSET, UNSET, 2], &[], &[(8, 1)]);
+    let unmasked = acl([7, 5, 1, UNSET], &[(0x4D2, 7)], &[]);
+    for (who, inode, kind, list, status, line, mode, has) in [
+        (
+            who(5),
+            2,
+            1,
+            &full,
+            0,
+            "SETACL(2,416,0,1,6,4,0,6,1,0,%00%00%04%D2%00%07)",
+            0o640,
+            true,
+        ),
+        (
+            who(5),
+            2,
+            1,
+            &minimal,
+            0,
+            "SETACL(2,489,1,1,7,5,1,65535,0,0,)",
+            0o751,
+            false,
+        ),
+        (
+            who(0),
+            2,
+            1,
+            &filled,
+            0,
+            "SETACL(2,489,0,1,7,5,1,2,0,1,%00%00%00%08%00%01)",
+            0o751,
+            true,
+        ),
+        (
+            who(0),
+            2,
+            1,
+            &unmasked,
+            0,
+            "SETACL(2,489,0,1,7,5,1,65535,1,0,%00%00%04%D2%00%07)",
+            0o751,
+            true,
+        ),
+        (
+            who(0),
+            2,
+            1,
+            &removal,
+            0,
+            "SETACL(2,489,0,1,65535,65535,65535,65535,0,0,)",
+            0o751,
+            false,
+        ),
+        (who(6), 2, 1, &full, 1, "", 0o751, false),
+        (who(6), 2, 3, &full, 1, "", 0o751, false),
+        (who(5), 2, 3, &full, 6, "", 0o751, false),
+        (who(5), 9, 1, &full, 3, "", 0o751, false),
+        (read_only, 9, 1, &full, 33, "", 0o751, false),
+        (denied, 9, 1, &full, 1, "", 0o751, false),
+        (
+            who(5),
+            3,
+            2,
+            &minimal,
+            0,
+            "SETACL(3,493,0,2,7,5,1,65535,0,0,)",
+            0o755,
+            true,
+        ),
+        (
+            who(5),
+            3,
+            2,
+            &removal,
+            0,
+            "SETACL(3,493,0,2,65535,65535,65535,65535,0,0,)",
+            0o755,
+            false,
+        ),
+    ] {
+        out.lines.clear();
+        let mut tx = Tx::new(20, &mut out);
+        let inode = Inode(inode);
+        let result = ns.setfacl(&mut tx, &who, inode, kind, list.clone());
+        let found = result.map_or_else(Status::wire, |()| 0);
+        assert_eq!(found, status, "{inode:?} {kind} {list:?}");
+        let lines = String::from_utf8_lossy(out.lines.bytes()).into_owned();
+        let found = lines
+            .split_once('|')
+            .map_or("", |(_, line)| line.trim_end());
+        assert_eq!(found, line);
+        if let Some(node) = ns.node(inode) {
+            assert_eq!(node.mode, mode, "{line}");
+            assert_eq!(ns.getfacl(inode, kind).is_ok(), has, "{line}");
+        }
+    }
+    assert_eq!(ns.getfacl(Inode(9), 1), Err(Status::Enoent));
+    assert_eq!(ns.getfacl(Inode(2), 0), Err(Status::Enoattr));
+    assert_eq!(ns.node(Inode(2)).unwrap().ctime, 20, "the mode changed");
+    assert_eq!(ns.node(Inode(3)).unwrap().ctime, 10, "it did not");
+}
+
+#[test]
+fn lists_of_lines() {
+    let words = [7, 5, 0, 7];
+    for (users, groups, bytes, expected) in [
+        (0, 0, &[][..], Some(acl(words, &[], &[]))),
+        (
+            1,
+            1,
+            &[0, 0, 3, 0xE9, 0, 7, 0, 0, 0, 9, 0, 4],
+            Some(acl(words, &[(1001, 7)], &[(9, 4)])),
+        ),
+        (1, 0, &[0, 0, 0, 1, 0], None),
+        (1, 1, &[0, 0, 0, 1, 0, 1], None),
+        (u16::MAX, u16::MAX, &[0, 0, 0, 1, 0, 1], None),
+    ] {
+        assert_eq!(Acl::from_entry(words, users, groups, bytes), expected);
+    }
 }
