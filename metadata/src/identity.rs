@@ -4,16 +4,25 @@
 use crate::store::FIRST_EDGE_ID;
 use crate::{Namespace, Tx};
 use proto::changelog::Entry;
-use proto::{Inode, MetaId, Status};
+use proto::{Inode, MetaId, MetaVersion, Status};
 
 impl Namespace {
     /// SETMETAID: gives the file system its identity. It never changes afterwards.
     pub fn set_metaid(&mut self, tx: &mut Tx<'_>, id: MetaId) {
-        self.apply_metaid(id);
+        self.apply_metaid(tx.now, id);
         self.log(tx, &Entry::SetMetaId { id });
     }
 
-    pub(crate) fn apply_metaid(&mut self, id: MetaId) {
+    /// Replays SETMETAID. The first line of a new file system also says when its root was made: the
+    /// image `MFSM NEW` does not.
+    pub(crate) fn apply_metaid(&mut self, now: u32, id: MetaId) {
+        if self.version == MetaVersion(1)
+            && self.metaid == MetaId(0)
+            && let Some(root) = self.store.node_mut(Inode::ROOT)
+        {
+            root.atime = now;
+            root.touch(now);
+        }
         self.metaid = id;
     }
 

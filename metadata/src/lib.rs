@@ -28,6 +28,7 @@ pub mod posix_lock;
 pub mod quota;
 pub mod recursive;
 pub mod rename;
+pub mod replay;
 pub mod server_table;
 pub mod session;
 pub mod snapshot;

@@ -6,6 +6,7 @@ mod attributes;
 mod class;
 
 pub use archive::ArchiveCounts;
+pub(crate) use class::ClassSet;
 
 use crate::store::node::{NodeRecord, eattr};
 use crate::{Caller, Namespace};
