@@ -5,6 +5,9 @@ use proto::{Inode, SessionId, Status};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+/// Most requests that wait for locks of one kind on one file; more are answered with 45.
+pub const WAITING_MAX: usize = 1 << 14;
+
 /// Who holds a lock or waits for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LockOwner {
@@ -273,13 +276,17 @@ impl FileLocks {
             }
             None => {}
         }
+        if self.position(lock.owner).is_none() && self.is_free(lock.kind) {
+            self.lock(lock, steps);
+            return LockOutcome::Done(Status::Ok);
+        }
+        let waiting: usize = self.waiting.iter().map(|each| each.waiters.len()).sum();
+        if waiting >= WAITING_MAX {
+            return LockOutcome::Done(Status::Eagain);
+        }
         if let Some(position) = self.position(lock.owner) {
             self.join(position, lock.kind, waiter, steps);
             return LockOutcome::Waiting;
-        }
-        if self.is_free(lock.kind) {
-            self.lock(lock, steps);
-            return LockOutcome::Done(Status::Ok);
         }
         self.waiting.push_back(Waiting {
             lock,

@@ -1,7 +1,7 @@
 //! Byte-range locks: ranges of each owner, the queue of those who wait, and who is let in
 //! (wire-client-master §14.2). Only what is held is persistent.
 
-use crate::flock::{LockOutcome, LockOwner, Waiter};
+use crate::flock::{LockOutcome, LockOwner, WAITING_MAX, Waiter};
 use proto::{Inode, SessionId, Status};
 use std::sync::Arc;
 
@@ -243,7 +243,7 @@ impl FileLocks {
         if let Some(kind) = request.kind
             && self.conflict(owner, range, kind).is_some()
         {
-            if !request.wait {
+            if !request.wait || self.waiting.len() >= WAITING_MAX {
                 return LockOutcome::Done(Status::Eagain);
             }
             self.wait(Waiting {

@@ -3,8 +3,9 @@
 
 use super::{
     Flock, FlockCommand, FlockKind, FlockRequest, FlockStep, Flocks, LockOutcome, LockOwner,
+    WAITING_MAX,
 };
-use proto::{Inode, SessionId};
+use proto::{Inode, SessionId, Status};
 
 const FILE: Inode = Inode(7);
 
@@ -255,4 +256,29 @@ fn replay_puts_the_kind_and_refuses_conflicts() {
         assert_eq!(result.is_ok(), fits, "{who} {kind:?}");
     }
     assert_eq!(locks.iter().count(), 1);
+}
+
+#[test]
+fn the_queue_is_bounded() {
+    let mut locks = Flocks::default();
+    let mut ask = |number: usize| {
+        let owner = LockOwner {
+            session: SessionId(1),
+            owner: number as u64,
+        };
+        let request = FlockRequest {
+            inode: FILE,
+            owner,
+            reqid: 1,
+            msgid: 1,
+            command: FlockCommand::Lock(FlockKind::Exclusive),
+        };
+        locks.request(&request, &mut Vec::new())
+    };
+    assert_eq!(ask(0), LockOutcome::Done(Status::Ok));
+    for number in 1..=WAITING_MAX {
+        assert_eq!(ask(number), LockOutcome::Waiting);
+    }
+    let outcome = ask(WAITING_MAX + 1);
+    assert_eq!(outcome, LockOutcome::Done(Status::Eagain));
 }
