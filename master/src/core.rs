@@ -122,6 +122,23 @@ impl Core {
         self.drain_events();
     }
 
+    /// New settings hold from now on.
+    pub fn reconfigure(&mut self, settings: Settings) {
+        self.chunks.reload(&settings.chunks);
+        self.settings = settings;
+    }
+
+    /// The process is about to end: connections are closed, which ends what is under way for them
+    /// and leaves its lines.
+    pub fn prepare_stop(&mut self) {
+        for port in [Port::Client, Port::Chunkserver, Port::Metalogger] {
+            let links: Vec<LinkId> = self.links.of_port(port).collect();
+            for link in links {
+                self.closed(link, port);
+            }
+        }
+    }
+
     /// Tells the rooms what changes meant to them and carries out what the planner decided, until
     /// nothing is left to tell or to do.
     pub fn drain_events(&mut self) {

@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Bytes read from a connection at once; also bounds what one connection may do in one turn.
 const READ_SIZE: usize = 256 << 10;
@@ -73,6 +74,10 @@ pub struct Shell {
     turn_pending: Cell<bool>,
     rotation_wanted: Cell<Option<u32>>,
     idle: Notify,
+    save_reports: (
+        UnboundedSender<crate::storage::SaveOutcome>,
+        RefCell<UnboundedReceiver<crate::storage::SaveOutcome>>,
+    ),
 }
 
 /// What reading a connection brought.
@@ -83,20 +88,24 @@ enum Read {
 }
 
 impl Shell {
-    /// A shell around a core.
-    pub fn new(core: Core, journal: Journal) -> Rc<Shell> {
+    /// A shell around a core. `started` is the origin of the monotonic clock.
+    pub fn new(core: Core, journal: Journal, started: Instant) -> Rc<Shell> {
         Rc::new_cyclic(|me| Shell {
             me: Weak::clone(me),
             core: RefCell::new(core),
             journal: RefCell::new(journal),
             sockets: RefCell::new(Vec::new()),
-            started: Instant::now(),
+            started,
             read_buffer: RefCell::new(vec![0; READ_SIZE].into_boxed_slice()),
             dirty: RefCell::new(Vec::new()),
             turn: Notify::new(),
             turn_pending: Cell::new(false),
             rotation_wanted: Cell::new(None),
             idle: Notify::new(),
+            save_reports: {
+                let (sender, receiver) = unbounded_channel();
+                (sender, RefCell::new(receiver))
+            },
         })
     }
 
@@ -162,6 +171,20 @@ impl Shell {
         self.idle.notify_one();
     }
 
+    /// What the metadata saver calls when it is done; the core learns of it in the next turn.
+    pub fn save_report(&self) -> impl FnOnce(crate::storage::SaveOutcome) + Send + 'static {
+        let reports = self.save_reports.0.clone();
+        move |outcome| {
+            // Nobody is left to tell only when the process ends.
+            drop(reports.send(outcome));
+        }
+    }
+
+    /// Takes what the metadata saver reported.
+    pub fn take_save_report(&self) -> Option<crate::storage::SaveOutcome> {
+        self.save_reports.1.borrow_mut().try_recv().ok()
+    }
+
     /// Changes how changes are saved from the next batch on.
     pub fn set_save_mode(&self, mode: crate::journal::SaveMode) {
         self.journal.borrow_mut().set_mode(mode);
@@ -183,12 +206,13 @@ impl Shell {
         let mut core = self.core.borrow_mut();
         let mut journal = self.journal.borrow_mut();
         if !journal.is_busy() {
-            if let Some(keep) = self.rotation_wanted.take()
-                && let Err(error) = journal.rotate(keep)
-            {
-                tracing::error!("can't rotate the changelogs: {error}");
-            }
             let core = &mut *core;
+            if let Some(keep) = self.rotation_wanted.take() {
+                if let Err(error) = journal.rotate(keep) {
+                    tracing::error!("can't rotate the changelogs: {error}");
+                }
+                crate::metalogger::rotated(core);
+            }
             let saved = if core.out.lines.is_empty() {
                 Handed::Saved
             } else {

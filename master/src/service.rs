@@ -1,0 +1,364 @@
+//! The life of a master process: load, listen, serve, reload, save, end.
+
+use crate::admin::StoreReport;
+use crate::core::Core;
+use crate::journal::Journal;
+use crate::links::Port;
+use crate::settings::{Settings, listen_address};
+use crate::shell::{Shell, clock};
+use crate::storage::{LoadOptions, Storage};
+use daemon::config::Config;
+use daemon::log;
+use daemon::start::Startup;
+use std::net::SocketAddrV4;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::{AbortHandle, LocalSet};
+
+/// Connections that the kernel keeps until they are accepted.
+const BACKLOG: u32 = 1024;
+/// Seconds of an hour of the wall clock, at whose full value changelogs rotate.
+const HOUR: u32 = 3600;
+/// Pause before an image that could not be saved at the stop is tried again.
+const SAVE_RETRY: Duration = Duration::from_secs(10);
+
+/// The ports, the prefix of their keys, and what their module is called when it fails.
+const PORTS: [(Port, &str, &str, &str); 3] = [
+    (
+        Port::Metalogger,
+        "MATOML",
+        "master <-> metaloggers module",
+        "communication with metalogger",
+    ),
+    (
+        Port::Chunkserver,
+        "MATOCS",
+        "master <-> chunkservers module",
+        "communication with chunkserver",
+    ),
+    (
+        Port::Client,
+        "MATOCL",
+        "main master server module",
+        "communication with clients",
+    ),
+];
+
+/// Everything between the daemon's start and its end.
+pub fn serve(startup: &mut Startup) -> Result<(), String> {
+    let settings = Settings::from_config(&startup.config);
+    let directory = std::env::current_dir().map_err(|error| format!("data directory: {error}"))?;
+    let storage = Storage::new(directory.clone(), settings.images_kept);
+    let options = LoadOptions {
+        ignore_errors: startup.invocation.count('i') > 0,
+        verbosity: startup.invocation.count('x'),
+        quota_grace_seconds: startup.config.u32("QUOTA_DEFAULT_GRACE_PERIOD"),
+    };
+    let restore = startup.invocation.command == daemon::cli::Command::Restore;
+    let mut companions = None;
+    if !restore {
+        companions = Some(crate::companions::load(&settings, true)?);
+    }
+    let started = Instant::now();
+    let now = clock(started);
+    let seed = random_seed()?;
+    let found = storage
+        .load(&options, now.unix, seed)
+        .map_err(|error| format!("{error}\ninit: metadata manager failed !!!"))?;
+    let ns = found.loaded.namespace;
+    if restore {
+        return storage
+            .save_final(&ns.freeze())
+            .map_err(|error| format!("can't store metadata: {error}"));
+    }
+    storage
+        .adopt(&found.recovery)
+        .map_err(|error| format!("can't move files in the data directory: {error}"))?;
+    let (saved_sender, saved) = unbounded_channel();
+    let journal = Journal::new(&directory, settings.save_mode, move |buffer| {
+        // The receiver is gone only when the process ends.
+        drop(saved_sender.send(buffer));
+    })
+    .map_err(|error| format!("can't start the changelog writer: {error}"))?;
+    let mut core = Core::new(ns, settings, now, seed);
+    core.loggers
+        .set_files(Box::new(crate::metalogger::files::DataDirectory(directory)));
+    if let Some(companions) = companions {
+        companions.give_to(&mut core);
+    }
+    core.set_now(now);
+    // The upper half of the seed is as good a random number as any.
+    let random = (seed >> 32) as u32;
+    crate::startup_lines::write(&mut core, found.loaded.must_renumerate, random)?;
+    let shell = Shell::new(core, journal, started);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("can't start the runtime: {error}"))?;
+    let local = LocalSet::new();
+    local.block_on(&runtime, Service::run(startup, shell, storage, saved))
+}
+
+/// A number nobody can guess, for everything that is chosen at random.
+fn random_seed() -> Result<u64, String> {
+    getrandom::u64().map_err(|error| format!("no random numbers from the kernel: {error}"))
+}
+
+/// A listening port.
+struct Listener {
+    address: SocketAddrV4,
+    task: AbortHandle,
+}
+
+struct Service<'a> {
+    startup: &'a mut Startup,
+    shell: Rc<Shell>,
+    storage: Storage,
+    listeners: Vec<Listener>,
+    hour: u32,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    user1: Signal,
+}
+
+impl Signals {
+    fn watch() -> Result<Signals, String> {
+        let watch = |kind| signal(kind).map_err(|error| format!("can't watch signals: {error}"));
+        Ok(Signals {
+            terminate: watch(SignalKind::terminate())?,
+            interrupt: watch(SignalKind::interrupt())?,
+            hangup: watch(SignalKind::hangup())?,
+            user1: watch(SignalKind::user_defined1())?,
+        })
+    }
+}
+
+impl Service<'_> {
+    async fn run(
+        startup: &mut Startup,
+        shell: Rc<Shell>,
+        storage: Storage,
+        mut saved: UnboundedReceiver<Vec<u8>>,
+    ) -> Result<(), String> {
+        let mut signals = Signals::watch()?;
+        let hour = shell.now().unix / HOUR;
+        let mut service = Service {
+            startup,
+            shell: Rc::clone(&shell),
+            storage,
+            listeners: Vec::new(),
+            hour,
+        };
+        for (port, prefix, module, what) in PORTS {
+            let opened = listen_address(&service.startup.config, prefix)
+                .and_then(|address| service.open(port, address, module));
+            match opened {
+                Ok(listener) => service.listeners.push(listener),
+                Err(error) => return Err(format!("{error}\ninit: {what} failed !!!")),
+            }
+        }
+        tokio::task::spawn_local(Rc::clone(&shell).run());
+        let flushed = Rc::clone(&shell);
+        tokio::task::spawn_local(async move {
+            while let Some(buffer) = saved.recv().await {
+                flushed.saved(buffer);
+            }
+        });
+        service.startup.initialized();
+        service.watch(&mut signals).await;
+        service.stop().await
+    }
+
+    /// Binds a port and begins to accept.
+    fn open(&self, port: Port, address: SocketAddrV4, module: &str) -> Result<Listener, String> {
+        let listener = bind(address).map_err(|error| {
+            format!(
+                "{module}: can't listen on {}: {}",
+                shown(address),
+                daemon::errno::describe(&error)
+            )
+        })?;
+        log::say(&format!("{module}: listen on {}", shown(address)));
+        let task = tokio::task::spawn_local(Rc::clone(&self.shell).listen(listener, port));
+        Ok(Listener {
+            address,
+            task: task.abort_handle(),
+        })
+    }
+
+    /// Serves until the process is told to stop.
+    async fn watch(&mut self, signals: &mut Signals) {
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = second.tick() => self.hourly(),
+                _ = signals.hangup.recv() => self.reload(),
+                _ = signals.user1.recv() => {
+                    tracing::info!("log extra info");
+                    self.shell.with_core(|core| crate::chunkserver::log_servers(core));
+                }
+                _ = signals.terminate.recv() => break,
+                _ = signals.interrupt.recv(), if self.startup.invocation.foreground => break,
+            }
+        }
+        tracing::info!("terminate signal received");
+    }
+
+    /// At each full hour of the wall clock changelogs rotate and an image is written
+    /// (metadata-and-changelog §2.3).
+    fn hourly(&mut self) {
+        let hour = self.shell.now().unix / HOUR;
+        if hour == self.hour {
+            return;
+        }
+        self.hour = hour;
+        let (back_logs, every, view) = {
+            let core = self.shell.core.borrow();
+            let every = core.settings.save_every_hours.max(1);
+            let due = hour % every == 0;
+            (
+                core.settings.back_logs,
+                every,
+                due.then(|| core.ns.freeze()),
+            )
+        };
+        tracing::debug!("hour {hour}: image every {every} h");
+        self.shell.rotate(back_logs);
+        if let Some(view) = view {
+            let report = self.shell.save_report();
+            self.storage.save_in_background(view, report);
+        }
+    }
+
+    /// Tells operators and monitors what became of an image.
+    fn note_saved(&self) {
+        let Some(outcome) = self.shell.take_save_report() else {
+            return;
+        };
+        let time = self.shell.now().unix;
+        let store = match outcome {
+            Ok(took) => {
+                tracing::info!(
+                    "store process has finished - store time: {:.3}",
+                    took.as_secs_f64()
+                );
+                StoreReport {
+                    time,
+                    duration_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
+                    status: 0,
+                }
+            }
+            Err(error) => {
+                tracing::error!(
+                    "metadata not stored !!! ({error}) - the previous image and all changes since are safe; next try at the full hour"
+                );
+                StoreReport {
+                    status: 1,
+                    ..self.shell.core.borrow().admin.store
+                }
+            }
+        };
+        self.shell.core.borrow_mut().admin.store = store;
+    }
+
+    /// SIGHUP: settings, exports, topology, listening addresses. What is wrong keeps its old value.
+    fn reload(&mut self) {
+        tracing::info!("reloading config files");
+        let config = match self.startup.config.reload() {
+            Ok(config) => config,
+            Err(error) => {
+                tracing::error!("{error}");
+                return;
+            }
+        };
+        for warning in config.warnings() {
+            tracing::warn!("{warning}");
+        }
+        let settings = Settings::from_config(&config);
+        self.shell.set_save_mode(settings.save_mode);
+        self.storage.keep(settings.images_kept);
+        match crate::companions::load(&settings, false) {
+            Ok(companions) => self.shell.with_core(|core| {
+                core.reconfigure(settings);
+                companions.give_to(core);
+            }),
+            Err(error) => tracing::error!("{error}"),
+        }
+        self.move_listeners(&config);
+        self.startup.config = config;
+    }
+
+    /// Listens on the addresses that the configuration names now; old connections stay.
+    fn move_listeners(&mut self, config: &Config) {
+        for (index, (port, prefix, module, _)) in PORTS.into_iter().enumerate() {
+            let address = match listen_address(config, prefix) {
+                Ok(address) => address,
+                Err(error) => {
+                    tracing::error!("{module}: {error}");
+                    continue;
+                }
+            };
+            if self.listeners[index].address == address {
+                tracing::info!(
+                    "{module}: socket address hasn't changed ({})",
+                    shown(address)
+                );
+                continue;
+            }
+            match self.open(port, address, module) {
+                Ok(listener) => {
+                    self.listeners[index].task.abort();
+                    self.listeners[index] = listener;
+                }
+                Err(error) => tracing::error!("{error} - the old address stays"),
+            }
+        }
+    }
+
+    /// SIGTERM: no new connections, changelog complete, image saved.
+    async fn stop(mut self) -> Result<(), String> {
+        for listener in &self.listeners {
+            listener.task.abort();
+        }
+        self.shell.with_core(Core::prepare_stop);
+        self.shell.quiesce().await;
+        let back_logs = self.shell.core.borrow().settings.back_logs;
+        self.shell.rotate(back_logs);
+        self.shell.quiesce().await;
+        self.storage.wait_for_background();
+        let view = self.shell.core.borrow().ns.freeze();
+        while let Err(error) = self.storage.save_final(&view) {
+            tracing::error!(
+                "can't store metadata - try to make more space on your hdd or change privileges - retry after {} seconds: {error}",
+                SAVE_RETRY.as_secs()
+            );
+            tokio::time::sleep(SAVE_RETRY).await;
+        }
+        tracing::info!("exited from main loop");
+        Ok(())
+    }
+}
+
+fn bind(address: SocketAddrV4) -> std::io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address.into())?;
+    socket.listen(BACKLOG)
+}
+
+/// An address as the operators know it: `*` for every address.
+fn shown(address: SocketAddrV4) -> String {
+    if address.ip().is_unspecified() {
+        format!("*:{}", address.port())
+    } else {
+        address.to_string()
+    }
+}

@@ -1,0 +1,227 @@
+//! The data directory: which image is loaded, how a new one takes its place
+//! (metadata-and-changelog §2).
+
+use crate::datadir::{self, Recovery};
+use crate::replay;
+use daemon::log;
+use metadata::View;
+use metadata::image::{self, Loaded};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// Checksums of the sections of the newest image.
+const CRC: &str = "metadata.crc";
+/// Sessions beside an image of 1.6.
+const SESSIONS: &str = "sessions.mfs";
+/// Priority of the metadata saver.
+const SAVER_NICE: i32 = 19;
+
+/// What the saver reports: the duration, or why there is no new image.
+pub type SaveOutcome = Result<std::time::Duration, String>;
+
+/// How an image is loaded.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoadOptions {
+    /// `-i`: what can be repaired is repaired.
+    pub ignore_errors: bool,
+    /// Number of `-x`.
+    pub verbosity: usize,
+    /// Grace period of quotas from images that store none, seconds.
+    pub quota_grace_seconds: u32,
+}
+
+/// A loaded state, and what the directory needs before it changes.
+#[derive(Debug)]
+pub struct Found {
+    /// The state.
+    pub loaded: Loaded,
+    /// What was found and decided.
+    pub recovery: Recovery,
+}
+
+/// The data directory.
+#[derive(Debug)]
+pub struct Storage {
+    directory: PathBuf,
+    images_kept: u32,
+    saver: Option<JoinHandle<()>>,
+}
+
+impl Storage {
+    /// The directory, where `images_kept` images stay beside the newest one.
+    pub fn new(directory: PathBuf, images_kept: u32) -> Storage {
+        Storage {
+            directory,
+            images_kept,
+            saver: None,
+        }
+    }
+
+    /// Changes how many images stay.
+    pub fn keep(&mut self, images_kept: u32) {
+        self.images_kept = images_kept;
+    }
+
+    /// Loads the newest state: what a clean stop left, or after a crash the newest image and the
+    /// changelogs behind it. Nothing in the directory is changed before [`Storage::adopt`].
+    pub fn load(&self, options: &LoadOptions, now: u32, seed: u64) -> Result<Found, String> {
+        let listing = datadir::disk::scan(&self.directory, &elsewhere())
+            .map_err(|error| format!("can't read the data directory: {error}"))?;
+        let mode = datadir::Mode {
+            ignore_errors: options.ignore_errors,
+            verbose: options.verbosity > 0,
+        };
+        let recovery =
+            datadir::plan(&listing, mode).map_err(|refusal| refusal.messages.join("\n"))?;
+        for message in &recovery.messages {
+            tracing::info!("{message}");
+        }
+        log::say("loading metadata ...");
+        let mut loaded = self.load_image(&recovery.image, options, now, seed)?;
+        for name in &recovery.replay {
+            log::say(&format!("applying changes from {name}"));
+        }
+        replay::apply(
+            &mut loaded.namespace,
+            &self.directory,
+            &recovery.replay,
+            options,
+        )?;
+        log::say("metadata file has been loaded");
+        Ok(Found { loaded, recovery })
+    }
+
+    fn load_image(
+        &self,
+        name: &str,
+        options: &LoadOptions,
+        now: u32,
+        seed: u64,
+    ) -> Result<Loaded, String> {
+        let file = File::open(self.path(name)).map_err(|error| format!("{name}: {error}"))?;
+        // SAFETY: the file is the master's own, under the lock of the data directory.
+        let bytes = unsafe { memmap2::Mmap::map(&file) }
+            .map_err(|error| format!("error reading {name}: {error}"))?;
+        let sessions = std::fs::read(self.path(SESSIONS)).ok();
+        let loaded = image::load(
+            &bytes,
+            &image::LoadOptions {
+                now,
+                ignore: options.ignore_errors,
+                seed,
+                quota_grace_seconds: options.quota_grace_seconds,
+                sessions: sessions.as_deref(),
+            },
+        )
+        .map_err(|error| format!("{name}: {error}\nerror loading {name}"))?;
+        for repair in &loaded.repairs {
+            tracing::warn!("{name}: {repair}");
+        }
+        Ok(loaded)
+    }
+
+    /// Moves the files as the recovery found right, before the first new change is written. From now
+    /// on a crash leaves `metadata.mfs.back` and the changelogs.
+    pub fn adopt(&self, recovery: &Recovery) -> io::Result<()> {
+        datadir::disk::execute(&self.directory, &recovery.steps)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// Saves the state of a master that ends: the image becomes `metadata.mfs`.
+    pub fn save_final(&self, view: &View) -> io::Result<()> {
+        write(&self.directory, self.images_kept, view)?;
+        datadir::disk::execute(&self.directory, &datadir::at_stop())
+    }
+
+    /// Writes an image on a thread of its own; `report` is called there with the outcome. A save
+    /// that is still under way is not joined by a second one.
+    pub fn save_in_background(
+        &mut self,
+        view: View,
+        report: impl FnOnce(SaveOutcome) + Send + 'static,
+    ) {
+        if self
+            .saver
+            .as_ref()
+            .is_some_and(|saver| !saver.is_finished())
+        {
+            tracing::error!(
+                "previous metadata save process hasn't finished yet - do not start another one"
+            );
+            return;
+        }
+        let (directory, images_kept) = (self.directory.clone(), self.images_kept);
+        let spawned = std::thread::Builder::new()
+            .name("metadata saver".to_owned())
+            .spawn(move || {
+                lower_priority();
+                let began = Instant::now();
+                let outcome = write(&directory, images_kept, &view)
+                    .map(|()| began.elapsed())
+                    .map_err(|error| error.to_string());
+                report(outcome);
+            });
+        match spawned {
+            Ok(saver) => self.saver = Some(saver),
+            Err(error) => tracing::error!("can't start the metadata saver: {error}"),
+        }
+    }
+
+    /// Waits for a save under way.
+    pub fn wait_for_background(&mut self) {
+        if let Some(saver) = self.saver.take()
+            && saver.join().is_err()
+        {
+            tracing::error!("the metadata saver ended by a panic");
+        }
+    }
+}
+
+/// Writes an image beside the others, makes it durable, and shifts the older ones.
+fn write(directory: &Path, images_kept: u32, view: &View) -> io::Result<()> {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| {
+            u32::try_from(since.as_secs()).unwrap_or(u32::MAX)
+        });
+    let saved = datadir::disk::save(directory, images_kept, |file| image::save(view, now, file))?;
+    let mut crc = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o640)
+        .open(directory.join(CRC))?;
+    crc.write_all(&saved.fingerprints.to_bytes())
+}
+
+/// Where MooseFS puts a copy that does not fit into the data directory
+/// (metadata-and-changelog §2.6).
+fn elsewhere() -> Vec<PathBuf> {
+    [
+        "/",
+        "/tmp",
+        "/var",
+        "/usr",
+        "/usr/share",
+        "/usr/local",
+        "/usr/local/var",
+        "/usr/local/share",
+    ]
+    .map(PathBuf::from)
+    .to_vec()
+}
+
+/// The metadata saver gets out of the way of the service.
+fn lower_priority() {
+    let thread = rustix::thread::gettid();
+    if let Err(error) = rustix::process::setpriority_process(Some(thread), SAVER_NICE) {
+        tracing::debug!("metadata saver: priority stays: {error}");
+    }
+}
