@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Most requests that wait for locks of one kind on one file; more are answered with 45.
-pub const WAITING_MAX: usize = 1 << 14;
+pub const WAITING_MAX: usize = 1 << 16;
 
 /// Who holds a lock or waits for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,8 +2,8 @@
 //! longer, `B@3 0` answers what B asked in line 3. Owners of one letter have a session each.
 
 use super::{
-    Flock, FlockCommand, FlockKind, FlockRequest, FlockStep, Flocks, LockOutcome, LockOwner,
-    WAITING_MAX,
+    FileLocks, Flock, FlockCommand, FlockKind, FlockRequest, FlockStep, Flocks, LockOutcome,
+    LockOwner, WAITING_MAX, Waiter, Waiting,
 };
 use proto::{Inode, SessionId, Status};
 
@@ -260,25 +260,35 @@ fn replay_puts_the_kind_and_refuses_conflicts() {
 
 #[test]
 fn the_queue_is_bounded() {
-    let mut locks = Flocks::default();
-    let mut ask = |number: usize| {
-        let owner = LockOwner {
-            session: SessionId(1),
-            owner: number as u64,
-        };
+    let kind = FlockKind::Exclusive;
+    let waiting = |number: usize| Waiting {
+        lock: Flock {
+            owner: LockOwner {
+                session: SessionId(1),
+                owner: number as u64,
+            },
+            kind,
+        },
+        waiters: vec![Waiter { reqid: 1, msgid: 1 }],
+    };
+    let mut file = FileLocks {
+        held: vec![Flock {
+            owner: owner("A"),
+            kind,
+        }],
+        waiting: (1..WAITING_MAX).map(waiting).collect(),
+    };
+    for (who, outcome) in [
+        ("B", LockOutcome::Waiting),
+        ("C", LockOutcome::Done(Status::Eagain)),
+    ] {
         let request = FlockRequest {
             inode: FILE,
-            owner,
+            owner: owner(who),
             reqid: 1,
             msgid: 1,
-            command: FlockCommand::Lock(FlockKind::Exclusive),
+            command: FlockCommand::Lock(kind),
         };
-        locks.request(&request, &mut Vec::new())
-    };
-    assert_eq!(ask(0), LockOutcome::Done(Status::Ok));
-    for number in 1..=WAITING_MAX {
-        assert_eq!(ask(number), LockOutcome::Waiting);
+        assert_eq!(file.request(&request, &mut Vec::new()), outcome, "{who}");
     }
-    let outcome = ask(WAITING_MAX + 1);
-    assert_eq!(outcome, LockOutcome::Done(Status::Eagain));
 }
