@@ -101,6 +101,12 @@ pub enum LabelMode {
 }
 
 impl LabelMode {
+    /// The mode of a number in an image or a line. 3.0.117 stores whatever number a client sent;
+    /// those without a meaning count as the usual one.
+    pub fn from_stored(number: u8) -> LabelMode {
+        LabelMode::from_number(number).unwrap_or_default()
+    }
+
     /// The mode of a number.
     pub fn from_number(number: u8) -> Option<LabelMode> {
         match number {

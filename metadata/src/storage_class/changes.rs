@@ -66,7 +66,7 @@ impl ClassRules {
         };
         Some(ClassRules {
             admin_only: entry.admin_only,
-            mode: LabelMode::from_number(entry.mode)?,
+            mode: LabelMode::from_stored(entry.mode),
             archive_delay_days: entry.archive_delay_days,
             create: list(create, old.map(|old| old.create))?,
             keep: list(keep, old.map(|old| old.keep))?,

@@ -110,9 +110,8 @@ impl<'a> Loader<'a> {
             label_list(&record.create),
             label_list(&record.keep),
             label_list(&record.archive),
-            LabelMode::from_number(record.mode),
         );
-        let (Some(create), Some(keep), Some(archive), Some(mode)) = lists else {
+        let (Some(create), Some(keep), Some(archive)) = lists else {
             return Err(Problem::ClassFormat(record.class));
         };
         let name = record.name.map_or_else(
@@ -125,7 +124,7 @@ impl<'a> Loader<'a> {
         );
         let rules = ClassRules {
             admin_only: record.admin_only,
-            mode,
+            mode: LabelMode::from_stored(record.mode),
             archive_delay_days: record.archive_delay_days,
             create,
             keep,
