@@ -11,7 +11,10 @@ const FILES_PER_DIRECTORY: u32 = 1000;
 
 fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = status.split(' ').nth(1).and_then(|field| field.parse().ok());
+    let pages = status
+        .split(' ')
+        .nth(1)
+        .and_then(|field| field.parse().ok());
     pages.unwrap_or(0) * 4096
 }
 
@@ -51,7 +54,13 @@ fn main() -> Result<(), Status> {
             let mut parent = Inode::ROOT;
             for level in 0..3 {
                 let name = format!("{name}.{level}");
-                parent = ns.mknod(&mut tx, &who, parent, name.as_bytes(), node(NodeKind::Directory))?;
+                parent = ns.mknod(
+                    &mut tx,
+                    &who,
+                    parent,
+                    name.as_bytes(),
+                    node(NodeKind::Directory),
+                )?;
             }
             directories.push(parent);
         }
@@ -87,10 +96,7 @@ fn main() -> Result<(), Status> {
         }
         found += u64::from(ns.lookup(&who, parent, &name)?.inode.0);
     }
-    println!(
-        "lookup: {} ns each ({found})",
-        (cpu_ns() - start) / LOOKUPS
-    );
+    println!("lookup: {} ns each ({found})", (cpu_ns() - start) / LOOKUPS);
     let start = Instant::now();
     let view = ns.freeze();
     println!("freeze: {:?}", start.elapsed());

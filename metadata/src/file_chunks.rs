@@ -584,7 +584,8 @@ impl Namespace {
             return Err(Status::Einval);
         }
         let before = self.stats_of(target);
-        let start = (self.append_start(&to) / CHUNK_BYTES) as u32;
+        let start = self.append_start(&to);
+        let first_slot = (start / CHUNK_BYTES) as u32;
         let copied: Vec<(u32, u32)> = self
             .store
             .slots
@@ -592,9 +593,9 @@ impl Namespace {
             .take_while(|&(index, _)| index <= last)
             .collect();
         for (index, at) in copied {
-            self.put_slot(tx, target, start + (index - first), at)?;
+            self.put_slot(tx, target, first_slot + (index - first), at)?;
         }
-        let length = self.append_start(&to) + appended_bytes(&from, first, last);
+        let length = start + appended_bytes(&from, first, last);
         let node = self.node_mut(target)?;
         node.set_file_length(length);
         (node.mtime, node.atime) = (tx.now, tx.now);

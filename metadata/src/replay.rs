@@ -14,7 +14,7 @@ use crate::session::SessionParams;
 use crate::tree::NewInode;
 use crate::xattr::SetMode;
 use crate::{Namespace, Outbox, Tx};
-use proto::changelog::{Counts, Entry};
+use proto::changelog::{Counts, Entry, SnapshotCounts};
 use proto::{ChunkId, ClassId, Inode, MetaVersion, NodeKind, SessionId, Status};
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -390,8 +390,17 @@ impl Namespace {
             }
             Entry::Quota(ref quota) => self.apply_quota(quota)?,
             Entry::Snapshot(ref snapshot) => {
-                let _ = snapshot;
-                return Err(Status::Enotsup.into());
+                let here = self.replay_snapshot(tx, snapshot)?;
+                let line = snapshot.counts;
+                let known = line.filter(|line| *line != SnapshotCounts::default());
+                if let Some(line) = known {
+                    same("number of removed", line.removed, here.removed)?;
+                    same("number of same", line.same, here.same)?;
+                    same("number of existing", line.existing, here.existing)?;
+                    same("number of hard links", line.hardlinks, here.hardlinks)?;
+                    same("number of new", line.new, here.new)?;
+                    same("xor of inodes", line.xor, here.xor)?;
+                }
             }
             _ => return self.apply_to_clients(tx, entry),
         }

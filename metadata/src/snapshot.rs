@@ -4,6 +4,7 @@ mod removal;
 
 use crate::access::{EXECUTE, READ, check_name, disable};
 use crate::acl::AclKind;
+use crate::caller::SessionRights;
 use crate::quota::Usage;
 use crate::store::node::{NodeRecord, eattr};
 use crate::tree::NewInode;
@@ -142,6 +143,28 @@ impl Namespace {
                 counts: Some(counts),
             }),
         );
+    }
+
+    /// Replays SNAPSHOT; what it met.
+    pub(crate) fn replay_snapshot(
+        &mut self,
+        tx: &mut Tx,
+        line: &Snapshot,
+    ) -> Result<SnapshotCounts, Status> {
+        let who = Caller {
+            uid: line.uid,
+            gids: &line.gids,
+            rights: SessionRights {
+                flags: line.session_flags,
+                ..SessionRights::MASTER
+            },
+            ..Caller::MASTER
+        };
+        if line.mode & smode::REMOVE != 0 {
+            return self.apply_remove_snapshot(tx, &who, line.parent, &line.name);
+        }
+        let (source, parent, name) = (line.source, line.parent, &line.name);
+        self.apply_snapshot(tx, &who, source, parent, name, line.mode, line.umask)
     }
 
     /// The tests of everything that exists at the destination.
