@@ -118,17 +118,27 @@ fn metadata_files_are_known_by_both_ends() {
 #[test]
 fn changelogs_are_known_by_their_first_and_last_whole_lines() {
     let long = format!("5: 1|A()\n6: 1|{}\n", "x".repeat(200_000));
-    let rows: &[(&str, &str, Option<(u64, u64)>, u64)] = &[
-        ("changelog.0.mfs", "7: 1|A()\n8: 2|B(x)\n", Some((7, 8)), 0),
-        ("changelog.1.mfs", "7: 1|A()\n8: 2|B(", Some((7, 7)), 7),
-        ("changelog.2.mfs", "7: 1|A", None, 6),
-        ("changelog.3.mfs", "", None, 0),
-        ("changelog.4.mfs", &long, Some((5, 6)), 0),
-        ("changelog_ml.0.mfs", "7: 1|A()\n\0\0\0\n", Some((7, 7)), 0),
-        ("changelog_ml_back.12.mfs", "7: 1|A()\n", Some((7, 7)), 0),
+    /// First and last change, bytes of a torn line.
+    type Expected = (Option<(u64, u64)>, u64);
+    let rows: &[(&str, &str, Expected)] = &[
+        (
+            "changelog.0.mfs",
+            "7: 1|A()\n8: 2|B(x)\n",
+            (Some((7, 8)), 0),
+        ),
+        ("changelog.1.mfs", "7: 1|A()\n8: 2|B(", (Some((7, 7)), 7)),
+        ("changelog.2.mfs", "7: 1|A", (None, 6)),
+        ("changelog.3.mfs", "", (None, 0)),
+        ("changelog.4.mfs", &long, (Some((5, 6)), 0)),
+        (
+            "changelog_ml.0.mfs",
+            "7: 1|A()\n\0\0\0\n",
+            (Some((7, 7)), 0),
+        ),
+        ("changelog_ml_back.12.mfs", "7: 1|A()\n", (Some((7, 7)), 0)),
     ];
     let directory = Directory::new("changelogs");
-    for (name, content, _, _) in rows {
+    for (name, content, _) in rows {
         directory.put(name, content);
     }
     for name in [
@@ -154,7 +164,9 @@ fn changelogs_are_known_by_their_first_and_last_whole_lines() {
         .collect();
     let expected: Vec<_> = rows
         .iter()
-        .map(|(name, content, changes, torn)| (*name, *changes, *torn, content.len() as u64 - torn))
+        .map(|(name, content, (changes, torn))| {
+            (*name, *changes, *torn, content.len() as u64 - torn)
+        })
         .collect();
     assert_eq!(got, expected);
 }

@@ -148,10 +148,12 @@ impl Line<'_> {
     }
 
     fn options(&mut self, options: &str, export: &mut Export) -> Result<(), String> {
-        if !options.is_empty() {
-            for option in options.split(',') {
-                self.option(option.trim_matches(is_blank), export)?;
-            }
+        if options.is_empty() {
+            // So that DEFAULTS with mapall leave a bare metadata line with root as root.
+            return Ok(());
+        }
+        for option in options.split(',') {
+            self.option(option.trim_matches(is_blank), export)?;
         }
         if export.sesflags & sesflags::MAP_ALL != 0 && !export.maproot_given {
             (export.rootuid, export.rootgid) = (export.mapalluid, export.mapallgid);

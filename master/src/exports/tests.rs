@@ -106,12 +106,16 @@ fn lines() {
 fn the_metadata_line_knows_fewer_options() {
     check(
         "* . rw,maproot=nosuch,mapall=1,ignoregid,admin,alldirs,disable=chown,dynamicip,umask=0022\n\
-         * .\n* /. rw\n* . rw,mingoal=x\n* . rw,password=x,mingoal=2,maxtrashtime=2\n",
+         * .\n* /. rw\n* . rw,mingoal=x\n* . rw,password=x,mingoal=2,maxtrashtime=2\n\
+         DEFAULTS mapall=1\n* .\n* . ro\n",
         expect![[r#"
             0.0.0.0-255.255.255.255 . version=0 alldirs=0 password=0 flags=02 umask=22 root=0:0 all=999:999 goal=1-9 trash=0-4294967295 disables=0
             0.0.0.0-255.255.255.255 . version=0 alldirs=0 password=0 flags=01 umask=0 root=0:0 all=999:999 goal=1-9 trash=0-4294967295 disables=0
             0.0.0.0-255.255.255.255 /. version=0 alldirs=0 password=0 flags=00 umask=0 root=999:999 all=999:999 goal=1-9 trash=0-4294967295 disables=0
             0.0.0.0-255.255.255.255 . version=0 alldirs=0 password=1 flags=00 umask=0 root=0:0 all=999:999 goal=2-9 trash=0-2 disables=0
+            0.0.0.0-0.0.0.0 / version=0 alldirs=0 password=0 flags=11 umask=0 root=1:1 all=1:1 goal=1-9 trash=0-4294967295 disables=0
+            0.0.0.0-255.255.255.255 . version=0 alldirs=0 password=0 flags=11 umask=0 root=0:0 all=1:1 goal=1-9 trash=0-4294967295 disables=0
+            0.0.0.0-255.255.255.255 . version=0 alldirs=0 password=0 flags=11 umask=0 root=1:1 all=1:1 goal=1-9 trash=0-4294967295 disables=0
             mfsexports: incorrect mingoal definition (mingoal=x) in line: 4
         "#]],
     );
