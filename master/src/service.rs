@@ -215,22 +215,17 @@ impl Service<'_> {
     /// At each full hour of the wall clock changelogs rotate and an image is written
     /// (metadata-and-changelog §2.3).
     fn hourly(&mut self) {
+        self.note_saved();
         let hour = self.shell.now().unix / HOUR;
         if hour == self.hour {
             return;
         }
         self.hour = hour;
-        let (back_logs, every, view) = {
+        let (back_logs, view) = {
             let core = self.shell.core.borrow();
-            let every = core.settings.save_every_hours.max(1);
-            let due = hour % every == 0;
-            (
-                core.settings.back_logs,
-                every,
-                due.then(|| core.ns.freeze()),
-            )
+            let due = hour % core.settings.save_every_hours.max(1) == 0;
+            (core.settings.back_logs, due.then(|| core.ns.freeze()))
         };
-        tracing::debug!("hour {hour}: image every {every} h");
         self.shell.rotate(back_logs);
         if let Some(view) = view {
             let report = self.shell.save_report();
