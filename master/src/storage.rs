@@ -82,15 +82,18 @@ impl Storage {
         }
         log::say("loading metadata ...");
         let mut loaded = self.load_image(&recovery.image, options, now, seed)?;
-        for name in &recovery.replay {
-            log::say(&format!("applying changes from {name}"));
-        }
-        replay::apply(
+        let applied = replay::apply(
             &mut loaded.namespace,
             &self.directory,
             &recovery.replay,
             options,
         )?;
+        if applied > 0 {
+            log::say(&format!(
+                "applied {applied} changes from change logs; version is {} now",
+                loaded.namespace.version()
+            ));
+        }
         log::say("metadata file has been loaded");
         Ok(Found { loaded, recovery })
     }
