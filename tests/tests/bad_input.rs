@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use lab::{Cluster, ClusterOptions, MASTER_IP, run};
 use std::fs;
+use std::io::Read;
 
 fn small() -> Result<Cluster> {
     Cluster::start(ClusterOptions {
@@ -116,10 +117,19 @@ fn a_busy_port_is_named() -> Result<()> {
     cluster.master("stop")?.success()?;
     let script = format!(
         "import socket,time\ns=socket.socket()\ns.setsockopt(socket.SOL_SOCKET,socket.SO_REUSEADDR,1)\n\
-         s.bind(('{MASTER_IP}',9421))\ns.listen()\ntime.sleep(20)"
+         s.bind(('{MASTER_IP}',9421))\ns.listen()\nprint('listening',flush=True)\ntime.sleep(20)"
     );
-    let mut squatter = cluster.command("python3").args(["-c", &script]).spawn()?;
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    let mut squatter = cluster
+        .command("python3")
+        .args(["-c", &script])
+        .stdout(std::process::Stdio::piped())
+        .spawn()?;
+    let mut listening = [0; 9];
+    squatter
+        .stdout
+        .as_mut()
+        .context("standard output")?
+        .read_exact(&mut listening)?;
     let outcome = refuses(&cluster, &["9421"]);
     squatter.kill()?;
     squatter.wait()?;
