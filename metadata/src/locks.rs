@@ -294,3 +294,6 @@ impl Namespace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -194,15 +194,6 @@ impl Sessions {
         true
     }
 
-    /// Counts one operation; unknown sessions and counters are ignored.
-    pub fn count(&mut self, id: SessionId, counter: usize) {
-        if let Some(session) = self.get_mut(id)
-            && let Some(value) = session.counters.current.get_mut(counter)
-        {
-            *value = value.wrapping_add(1);
-        }
-    }
-
     /// A full hour has passed: the present counters become those of the last hour.
     pub fn shift_counters(&mut self) {
         for id in self.by_id.keys().copied().collect::<Vec<_>>() {

@@ -208,11 +208,6 @@ impl Namespace {
         Ok(released)
     }
 
-    /// Counts one operation of a session for its statistics.
-    pub fn session_count(&mut self, id: SessionId, counter: usize) {
-        self.sessions.count(id, counter);
-    }
-
     /// Adds operations that were counted elsewhere to the statistics of a session.
     pub fn session_add_counts(&mut self, id: SessionId, counts: &[u32; OPERATION_COUNTERS]) {
         if let Some(session) = self.sessions.get_mut(id) {

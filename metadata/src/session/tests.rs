@@ -1,6 +1,6 @@
 //! Identity mapping, life of sessions, and the lines of both.
 
-use super::{Session, SessionParams};
+use super::{OPERATION_COUNTERS, Session, SessionParams};
 use crate::flock::{FlockCommand, FlockKind, FlockRequest, LockOutcome, LockOwner};
 use crate::{Event, Namespace, Outbox, Tx};
 use proto::{Inode, SessionId, Status};
@@ -156,12 +156,14 @@ fn the_line_of_a_removal_comes_before_those_whom_it_lets_in() {
 fn statistics_move_each_hour() {
     let mut ns = Namespace::default();
     let id = ns.session_add(&mut Tx::new(1, &mut Outbox::default()), params(0));
-    ns.session_count(id, 3);
-    ns.session_count(id, 3);
-    ns.session_count(id, 99);
-    ns.session_count(SessionId(9), 3);
+    let mut counts = [0; OPERATION_COUNTERS];
+    counts[3] = 2;
+    ns.session_add_counts(id, &counts);
+    ns.session_add_counts(SessionId(9), &counts);
     ns.sessions_new_hour();
-    ns.session_count(id, 0);
+    counts[3] = 0;
+    counts[0] = 1;
+    ns.session_add_counts(id, &counts);
     let counters = ns.session(id).unwrap().counters;
     assert_eq!((counters.current[0], counters.current[3]), (1, 0));
     assert_eq!(counters.last_hour[3], 2);
