@@ -179,6 +179,9 @@ impl Chunks {
 
     /// No usable copy: takes over a version that is one off when enough copies agree on it, with a
     /// SETVERSION line; tells whether the chunk has usable copies now.
+    ///
+    /// Only when every known server is here: a server that is away may have the right version, and
+    /// its copy would be deleted as a wrong one after the repair.
     fn repair_by_itself(
         &mut self,
         cx: &mut Cx<'_>,
@@ -201,6 +204,7 @@ impl Chunks {
             && best != 0
             && best.abs_diff(version) == 1
             && self.copies.facts(index).operation == OperationKind::None
+            && self.is_complete(cx.now)
         {
             tracing::warn!(
                 "chunk {} has only invalid copies ({}) - fixing it",
@@ -259,18 +263,20 @@ impl Chunks {
     /// Orders a deletion if the server may get one.
     fn delete(&mut self, chunk: &Chunk, server: ServerId, version: ChunkVersion) -> bool {
         let index = chunk.index;
-        let fresh = !self.deletions.contains_key(&(index, server));
+        // An order that is not answered is not repeated: the answer to the first might let a new copy
+        // be made there, which the second would delete.
+        if self.deletions.contains(&(index, server)) {
+            return true;
+        }
         let Some(known) = self.servers.get_mut(server) else {
             return false;
         };
-        if fresh {
-            if !self.deletion_limit.allows(known.deletions) {
-                return false;
-            }
-            known.deletions += 1;
-            known.totals.deleted += 1;
-            self.deletions.insert((index, server), ());
+        if !self.deletion_limit.allows(known.deletions) {
+            return false;
         }
+        known.deletions += 1;
+        known.totals.deleted += 1;
+        self.deletions.insert((index, server));
         let mut usable = false;
         if let Some(copy) = self.copies.find_mut(index, server) {
             usable = copy.state.is_usable();
@@ -304,6 +310,9 @@ impl Chunks {
                     true
                 }
                 CopyState::Deleting => {
+                    if self.deletions.contains(&(index, copy.server)) {
+                        continue;
+                    }
                     self.complain(
                         chunk,
                         "copy hasn't been deleted since previous loop - retry",

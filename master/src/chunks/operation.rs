@@ -31,6 +31,9 @@ struct Running {
     purpose: Option<Purpose>,
     /// Every failure so far was "no space".
     only_no_space: bool,
+    /// Some server may have carried the order out without our knowing: it went, or it answered an
+    /// error after which nothing is known.
+    doubtful: bool,
 }
 
 /// All running operations, by chunk index.
@@ -48,6 +51,7 @@ impl Operations {
             Running {
                 purpose: Some(purpose),
                 only_no_space: true,
+                doubtful: false,
             },
         );
     }
@@ -59,15 +63,28 @@ impl Operations {
         Some(purpose)
     }
 
-    fn end(&mut self, index: u32) -> Option<(Option<Purpose>, bool)> {
+    fn end(&mut self, index: u32) -> Option<Purpose> {
         let purpose = self.take_purpose(index);
-        let running = self.running.remove(&index)?;
-        Some((purpose, running.only_no_space))
+        self.running.remove(&index);
+        purpose
+    }
+
+    fn only_no_space(&self, index: u32) -> bool {
+        self.running
+            .get(&index)
+            .is_some_and(|running| running.only_no_space)
+    }
+
+    fn is_doubtful(&self, index: u32) -> bool {
+        self.running
+            .get(&index)
+            .is_some_and(|running| running.doubtful)
     }
 
     fn failed(&mut self, index: u32, status: Status) {
         if let Some(running) = self.running.get_mut(&index) {
             running.only_no_space &= status == Status::NoSpace;
+            running.doubtful |= status != Status::NotDone;
         }
     }
 
@@ -476,11 +493,7 @@ impl Chunks {
 
     fn succeed(&mut self, cx: &mut Cx<'_>, chunk: &Chunk, interrupted: bool) {
         self.end_operation(chunk.index, !interrupted);
-        let purpose = match self.operations.end(chunk.index) {
-            Some((purpose, _)) => purpose,
-            None => None,
-        };
-        let Some(purpose) = purpose else {
+        let Some(purpose) = self.operations.end(chunk.index) else {
             self.after_operation(cx, chunk.id());
             return;
         };
@@ -514,24 +527,9 @@ impl Chunks {
             operation,
             OperationKind::SetVersion | OperationKind::Truncate
         );
-        let before = chunk.record.version.0.wrapping_sub(1);
-        let untouched = |copy: &Copy| copy.state.is_wrong_version() && copy.version == before;
-        if changes_version && self.copies.of(index).iter().any(untouched) {
-            let (ns, mut tx) = cx.parts();
-            if ns
-                .chunk_set_version(&mut tx, chunk.id(), ChunkVersion(before))
-                .is_ok()
-            {
-                for copy in self.copies.of_mut(index) {
-                    if untouched(copy) {
-                        copy.state = copy.state.valid();
-                    }
-                }
-            }
-        }
-        self.end_operation(index, false);
-        if let Some((Some(purpose), only_no_space)) = self.operations.end(index) {
-            let status = if only_no_space {
+        let doubtful = self.operations.is_doubtful(index);
+        if let Some(purpose) = self.operations.take_purpose(index) {
+            let status = if self.operations.only_no_space(index) {
                 Status::NoSpace
             } else {
                 Status::NotDone
@@ -542,7 +540,58 @@ impl Chunks {
                 result: Err(status),
             });
         }
+        if changes_version && self.keep_untouched(cx, chunk, doubtful) {
+            return;
+        }
+        self.end_operation(index, false);
+        self.operations.end(index);
         self.after_operation(cx, chunk.id());
+    }
+
+    /// Copies on which a failed operation did not even start count again; `true` when that takes
+    /// another operation.
+    ///
+    /// The real master takes the version back by one. That is safe only if nobody can have the
+    /// version that was ordered: a server that carried the order out and went before it could say so
+    /// would later be taken for good, with old data, once the next write gives that version again.
+    /// In doubt the untouched copies get a version that nobody has.
+    fn keep_untouched(&mut self, cx: &mut Cx<'_>, chunk: &Chunk, doubtful: bool) -> bool {
+        let index = chunk.index;
+        let before = chunk.record.version.0.wrapping_sub(1);
+        let untouched = |copy: &Copy| copy.state.is_wrong_version() && copy.version == before;
+        if !self.copies.of(index).iter().any(untouched) {
+            return false;
+        }
+        let version = if doubtful {
+            chunk.record.version.0.wrapping_add(1)
+        } else {
+            before
+        };
+        let (ns, mut tx) = cx.parts();
+        if ns
+            .chunk_set_version(&mut tx, chunk.id(), ChunkVersion(version))
+            .is_err()
+        {
+            return false;
+        }
+        for copy in self.copies.of_mut(index) {
+            if untouched(copy) {
+                copy.state = copy.state.valid();
+            }
+        }
+        if !doubtful {
+            return false;
+        }
+        let Some(raised) = Chunk::at(cx.ns, index) else {
+            return false;
+        };
+        self.order_version(
+            &raised,
+            ChunkVersion(before),
+            OperationKind::SetVersion,
+            None,
+        );
+        true
     }
 
     /// Gives the slot back what it held before, and unlocks the chunk.

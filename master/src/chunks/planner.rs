@@ -17,7 +17,7 @@ use super::walk::Walk;
 use crate::core::Now;
 use metadata::Namespace;
 use proto::{ChunkId, ChunkVersion};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 
 /// A replication under way.
@@ -65,7 +65,7 @@ pub struct Chunks {
     pub(super) operations: Operations,
     pub(super) replications: HashMap<(u32, ServerId), Replication>,
     /// Deletions without an answer.
-    pub(super) deletions: HashMap<(u32, ServerId), ()>,
+    pub(super) deletions: HashSet<(u32, ServerId)>,
     pub(super) queues: Queues,
     pub(super) deletion_limit: DeletionLimit,
     pub(super) presence: Presence,
@@ -97,7 +97,7 @@ impl Chunks {
             census: Census::default(),
             operations: Operations::default(),
             replications: HashMap::new(),
-            deletions: HashMap::new(),
+            deletions: HashSet::new(),
             queues: Queues::new(settings.queue_length),
             deletion_limit: DeletionLimit::new(settings),
             presence: Presence::default(),
@@ -245,7 +245,7 @@ impl Chunks {
 
     /// Takes an unanswered deletion off the server's count.
     pub(super) fn end_deletion(&mut self, index: u32, server: ServerId) {
-        if self.deletions.remove(&(index, server)).is_some()
+        if self.deletions.remove(&(index, server))
             && let Some(server) = self.servers.get_mut(server)
         {
             server.deletions = server.deletions.saturating_sub(1);

@@ -212,15 +212,13 @@ impl Chunks {
             let index = chunk.index;
             match self.copies.find_mut(index, server) {
                 Some(copy) => {
-                    let busy = copy.state.is_busy();
+                    let state = copy.state;
                     if copy.state != CopyState::Deleting {
                         copy.state = CopyState::Invalid;
                         copy.version = 0;
                     }
                     self.copies.update(index, |facts| facts.settled = false);
-                    if busy {
-                        self.busy_copy_lost(cx, &chunk, server);
-                    }
+                    self.usable_copy_lost(cx, &chunk, server, state);
                 }
                 None => self.add_copy(
                     index,
@@ -257,22 +255,34 @@ impl Chunks {
                 continue;
             }
             self.remove_copy(chunk.index, server);
-            if copy.state.is_busy() {
-                self.busy_copy_lost(cx, &chunk, server);
-            }
+            self.usable_copy_lost(cx, &chunk, server, copy.state);
             self.recount(cx.ns, &chunk);
             self.queue_check(cx.ns, cx.now, &chunk);
             self.try_remove(cx, id);
         }
     }
 
-    /// A copy that owed an answer is gone or damaged: its operation failed there.
-    fn busy_copy_lost(&mut self, cx: &mut Cx<'_>, chunk: &Chunk, server: ServerId) {
-        if self.end_replication(chunk.index, server).is_some() {
-            if self.copies.facts(chunk.index).operation == OperationKind::Replicate {
-                self.end_locked_replication(cx, chunk);
-            }
-        } else if self.copies.facts(chunk.index).operation != OperationKind::None {
+    /// A copy is gone or damaged: whatever was running for it has failed.
+    fn usable_copy_lost(
+        &mut self,
+        cx: &mut Cx<'_>,
+        chunk: &Chunk,
+        server: ServerId,
+        state: CopyState,
+    ) {
+        match self.end_replication(chunk.index, server) {
+            Some(replication) if replication.rebalance => {}
+            Some(_) => self.end_locked_replication(cx, chunk),
+            None => self.copy_of_operation_lost(cx, chunk, state),
+        }
+    }
+
+    /// The operation of a client lost a copy. That counts also when the copy had answered: it can
+    /// come back with the version of the operation and without the data that the client writes.
+    fn copy_of_operation_lost(&mut self, cx: &mut Cx<'_>, chunk: &Chunk, state: CopyState) {
+        let operation = self.copies.facts(chunk.index).operation;
+        let of_client = !matches!(operation, OperationKind::None | OperationKind::Replicate);
+        if of_client && state.is_usable() {
             self.interrupt(chunk.index, Status::Disconnected);
             self.finish_if_answered(cx, chunk.id());
         }
@@ -390,11 +400,7 @@ impl Chunks {
             match replication {
                 Some(replication) if replication.rebalance => {}
                 Some(_) => self.end_locked_replication(cx, &chunk),
-                None if copy.state.is_busy() => {
-                    self.interrupt(index, Status::Disconnected);
-                    self.finish_if_answered(cx, chunk.id());
-                }
-                None => {}
+                None => self.copy_of_operation_lost(cx, &chunk, copy.state),
             }
         }
         self.actions.push(Action::ForgetLocations);

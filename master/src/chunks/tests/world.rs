@@ -260,7 +260,29 @@ impl World {
         }
     }
 
+    /// A chunk that a file needs keeps a good copy on another server when one is to be deleted.
+    fn check_deletion(&self, sim: usize, chunk: ChunkId) {
+        let Some((_, record)) = self.ns.chunk(chunk) else {
+            return;
+        };
+        let kept = self.sims.iter().enumerate().any(|(other, known)| {
+            other != sim
+                && known.id.is_some()
+                && known
+                    .copies
+                    .get(&chunk)
+                    .is_some_and(|copy| copy.version == record.version.0)
+        });
+        assert!(
+            kept || record.references == 0,
+            "the last good copy of chunk {chunk} is to be deleted on server {sim}"
+        );
+    }
+
     fn receive(&mut self, sim: usize, command: Command) {
+        if let Command::Delete { chunk, .. } = command {
+            self.check_deletion(sim, chunk);
+        }
         match self
             .rules
             .get(&sim)
