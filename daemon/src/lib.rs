@@ -12,6 +12,7 @@ pub mod config_table;
 pub mod config_value;
 pub mod errno;
 pub mod keys;
+pub mod local_time;
 pub mod lock;
 pub mod log;
 pub mod process;

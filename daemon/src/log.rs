@@ -179,14 +179,7 @@ fn time_stamp() -> String {
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ];
-    // SAFETY: `time` accepts a null pointer; `localtime_r` writes only into `now`, which is a plain
-    // C structure for which all zeros is a valid value.
-    let now = unsafe {
-        let seconds = libc::time(std::ptr::null_mut());
-        let mut now: libc::tm = std::mem::zeroed();
-        libc::localtime_r(&seconds, &mut now);
-        now
-    };
+    let now = crate::local_time::now();
     let month = usize::try_from(now.tm_mon)
         .ok()
         .and_then(|m| MONTHS.get(m))

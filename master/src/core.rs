@@ -9,6 +9,7 @@ use crate::links::{LinkId, Links, Port};
 use crate::settings::Settings;
 use crate::{admin, chunkserver, client, metalogger, periodic};
 use metadata::{Event, Namespace, Outbox};
+use proto::frame::HEADER_LEN;
 use std::net::SocketAddrV4;
 
 /// The clocks as one turn of the master sees them.
@@ -90,6 +91,7 @@ impl Core {
 
     /// A whole frame came in.
     pub fn frame(&mut self, link: LinkId, port: Port, kind: u32, payload: &[u8]) {
+        self.links.received(port, HEADER_LEN + payload.len());
         match port {
             Port::Client => client::frame(self, link, kind, payload),
             Port::Chunkserver => chunkserver::frame(self, link, kind, payload),

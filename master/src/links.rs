@@ -57,9 +57,23 @@ struct Slot {
     link: Option<Link>,
 }
 
+/// What went over a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Whole packets that came in.
+    pub packets_in: u64,
+    /// Answers, pushes and keep-alives.
+    pub packets_out: u64,
+    /// Bytes that came in, headers included.
+    pub bytes_in: u64,
+    /// Bytes that left.
+    pub bytes_out: u64,
+}
+
 /// All connections.
 #[derive(Debug, Default)]
 pub struct Links {
+    traffic: [Traffic; 3],
     slots: Vec<Slot>,
     free: Vec<u32>,
     dirty: Vec<LinkId>,
@@ -146,6 +160,7 @@ impl Links {
             return &mut self.nowhere;
         }
         link.spoke_ms = now_ms;
+        self.traffic[link.port as usize].packets_out += 1;
         if !link.dirty {
             link.dirty = true;
             self.dirty.push(id);
@@ -195,6 +210,18 @@ impl Links {
         if let Some(link) = self.get_mut(id) {
             link.heard_ms = now_ms;
         }
+    }
+
+    /// A whole packet of `bytes` bytes came in on a port.
+    pub fn received(&mut self, port: Port, bytes: usize) {
+        let traffic = &mut self.traffic[port as usize];
+        traffic.packets_in += 1;
+        traffic.bytes_in += bytes as u64;
+    }
+
+    /// What went over a port since the last call.
+    pub fn take_traffic(&mut self, port: Port) -> Traffic {
+        std::mem::take(&mut self.traffic[port as usize])
     }
 
     /// Sets the monotonic clock, milliseconds.
@@ -280,6 +307,7 @@ impl Links {
     /// The socket took `count` of the sendable bytes.
     pub fn sent(&mut self, id: LinkId, count: usize) {
         let Some(link) = self.get_mut(id) else { return };
+        let port = link.port as usize;
         link.sent = (link.sent + count).min(link.sendable);
         if link.sent == link.out.len() {
             link.sent = 0;
@@ -296,6 +324,7 @@ impl Links {
             link.sealed = link.sealed.saturating_sub(link.sent);
             link.sent = 0;
         }
+        self.traffic[port].bytes_out += count as u64;
     }
 
     fn get(&self, id: LinkId) -> Option<&Link> {

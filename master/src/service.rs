@@ -1,16 +1,20 @@
 //! The life of a master process: load, listen, serve, reload, save, end.
 
-use crate::admin::StoreReport;
+use crate::admin::{StoreReport, charts};
 use crate::core::Core;
 use crate::journal::Journal;
 use crate::links::Port;
 use crate::settings::{Settings, listen_address};
 use crate::shell::{Shell, clock};
 use crate::storage::{LoadOptions, Storage};
+use crate::usage::{self, CpuTime};
+use daemon::charts::{LocalTime, MASTER, store};
 use daemon::config::Config;
+use daemon::local_time::utc_offset;
 use daemon::log;
 use daemon::start::Startup;
 use std::net::SocketAddrV4;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpSocket};
@@ -22,6 +26,10 @@ use tokio::task::{AbortHandle, LocalSet};
 const BACKLOG: u32 = 1024;
 /// Seconds of an hour of the wall clock, at whose full value changelogs rotate.
 const HOUR: u32 = 3600;
+/// The charts, in the data directory.
+const CHARTS: &str = "stats.mfs";
+/// The charts are saved so long after the full hour, seconds.
+const CHARTS_OFFSET: u32 = 30;
 /// Pause before an image that could not be saved at the stop is tried again.
 const SAVE_RETRY: Duration = Duration::from_secs(10);
 
@@ -92,6 +100,10 @@ pub fn serve(startup: &mut Startup) -> Result<(), String> {
     core.set_now(now);
     // The upper half of the seed is as good a random number as any.
     let random = (seed >> 32) as u32;
+    let offset = utc_offset();
+    let charts_now = LocalTime(now.unix.saturating_add_signed(offset));
+    let charts = store::load(&MASTER, Path::new(CHARTS), charts_now);
+    charts::begin(&mut core, charts, offset);
     crate::startup_lines::write(&mut core, found.loaded.must_renumerate, random)?;
     let shell = Shell::new(core, journal, started);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -119,6 +131,8 @@ struct Service<'a> {
     storage: Storage,
     listeners: Vec<Listener>,
     hour: u32,
+    charts_hour: u32,
+    cpu: CpuTime,
 }
 
 struct Signals {
@@ -155,6 +169,8 @@ impl Service<'_> {
             storage,
             listeners: Vec::new(),
             hour,
+            charts_hour: shell.now().unix.saturating_sub(CHARTS_OFFSET) / HOUR,
+            cpu: CpuTime::default(),
         };
         for (port, prefix, module, what) in PORTS {
             let opened = listen_address(&service.startup.config, prefix)
@@ -199,7 +215,10 @@ impl Service<'_> {
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = second.tick() => self.hourly(),
+                _ = second.tick() => {
+                    self.sample();
+                    self.hourly();
+                }
                 _ = signals.hangup.recv() => self.reload(),
                 _ = signals.user1.recv() => {
                     tracing::info!("log extra info");
@@ -230,6 +249,29 @@ impl Service<'_> {
         if let Some(view) = view {
             let report = self.shell.save_report();
             self.storage.save_in_background(view, report);
+        }
+    }
+
+    /// A sample for the charts at each full minute, their file half a minute after each full hour.
+    fn sample(&mut self) {
+        if charts::is_due_at(&self.shell.core.borrow(), self.shell.now()) {
+            let usage = usage::since(&mut self.cpu);
+            self.shell
+                .with_core(|core| charts::sample(core, usage, utc_offset()));
+        }
+        let hour = self.shell.now().unix.saturating_sub(CHARTS_OFFSET) / HOUR;
+        if hour != self.charts_hour {
+            self.charts_hour = hour;
+            self.save_charts();
+        }
+    }
+
+    fn save_charts(&self) {
+        let Some(file) = charts::file(&self.shell.core.borrow()) else {
+            return;
+        };
+        if let Err(error) = store::save(Path::new(CHARTS), &file) {
+            tracing::warn!("can't save charts to {CHARTS}: {error}");
         }
     }
 
@@ -337,6 +379,10 @@ impl Service<'_> {
             );
             tokio::time::sleep(SAVE_RETRY).await;
         }
+        let usage = usage::since(&mut self.cpu);
+        self.shell
+            .with_core(|core| charts::sample(core, usage, utc_offset()));
+        self.save_charts();
         tracing::info!("exited from main loop");
         Ok(())
     }

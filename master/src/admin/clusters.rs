@@ -27,11 +27,13 @@ pub(super) fn info(core: &mut Core, link: LinkId) {
     };
     let (store, usage) = (core.admin.store, core.admin.usage);
     let none = MasterState::NONE.0;
+    // 10^9 is a whole core; the counters are those of a minute.
+    let share = |micros: u64| micros.saturating_mul(1000) / 60;
     let info = Info {
         version: crate::VERSION,
         memory: usage.memory,
-        system_cpu: usage.system_cpu,
-        user_cpu: usage.user_cpu,
+        system_cpu: share(usage.system_cpu_micros),
+        user_cpu: share(usage.user_cpu_micros),
         total_space: space.total,
         available_space: space.available,
         free_space: space.free,

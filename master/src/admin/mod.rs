@@ -1,5 +1,6 @@
 //! Monitoring messages on the client port (wire-admin §4). Anybody who reaches the port may ask.
 
+pub mod charts;
 mod classes;
 mod clusters;
 mod exports;
@@ -12,9 +13,9 @@ use crate::core::Core;
 use crate::links::LinkId;
 use file_check::FileCheckRound;
 use proto::admin::{
-    ChunkserverCommand, GetChunkLoop, GetChunkMatrix, GetChunkservers, GetExports, GetFileCheck,
-    GetInfo, GetMemoryDetail, GetMetaloggers, GetMissingChunks, GetModuleInfo, GetQuotas,
-    GetSessions, GetStorageClasses, SessionCommand,
+    ChunkserverCommand, GetChartData, GetChartImage, GetChunkLoop, GetChunkMatrix, GetChunkservers,
+    GetExports, GetFileCheck, GetInfo, GetMemoryDetail, GetMetaloggers, GetMissingChunks,
+    GetModuleInfo, GetMonotonic, GetQuotas, GetSessions, GetStorageClasses, SessionCommand,
 };
 use proto::wire::Malformed;
 
@@ -34,10 +35,12 @@ pub struct StoreReport {
 pub struct ProcessUsage {
     /// Resident memory, bytes.
     pub memory: u64,
-    /// System CPU of the last minute; 10^9 = one core.
-    pub system_cpu: u64,
+    /// Address space, bytes.
+    pub virtual_memory: u64,
+    /// System CPU of the last minute, microseconds.
+    pub system_cpu_micros: u64,
     /// User CPU likewise.
-    pub user_cpu: u64,
+    pub user_cpu_micros: u64,
 }
 
 /// State that only monitoring needs.
@@ -47,6 +50,9 @@ pub struct Admin {
     pub store: StoreReport,
     /// What the process uses.
     pub usage: ProcessUsage,
+    /// Orders to chunkservers in this minute.
+    pub minute: charts::Minute,
+    charts: charts::ChartRoom,
     file_check: FileCheckRound,
 }
 
@@ -82,6 +88,12 @@ fn answer(core: &mut Core, link: LinkId, kind: u32, payload: &[u8]) -> Result<()
         GetInfo::KIND => {
             GetInfo::decode(payload)?;
             clusters::info(core, link);
+        }
+        GetChartData::KIND => charts::data(core, link, GetChartData::decode(payload)?),
+        GetChartImage::KIND => charts::image(core, link, GetChartImage::decode(payload)?),
+        GetMonotonic::KIND => {
+            GetMonotonic::decode(payload)?;
+            charts::monotonic(core, link);
         }
         GetChunkLoop::KIND => {
             GetChunkLoop::decode(payload)?;

@@ -221,6 +221,21 @@ pub enum CommandKind {
     DuplicateTruncate,
 }
 
+impl Command {
+    /// Which order it is.
+    pub fn kind(&self) -> CommandKind {
+        match self {
+            Command::Create { .. } => CommandKind::Create,
+            Command::Delete { .. } => CommandKind::Delete,
+            Command::Duplicate { .. } => CommandKind::Duplicate,
+            Command::SetVersion { .. } => CommandKind::SetVersion,
+            Command::Replicate { .. } => CommandKind::Replicate,
+            Command::Truncate { .. } => CommandKind::Truncate,
+            Command::DuplicateTruncate { .. } => CommandKind::DuplicateTruncate,
+        }
+    }
+}
+
 /// What the shell has to do for the planner, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {

@@ -320,6 +320,7 @@ fn receive(
     };
     log_failure(address, kind, chunk, status);
     planner.status(&mut cx, server, kind, chunk, status);
+    core.admin.minute.answered(kind, status);
     Ok(())
 }
 

@@ -16,6 +16,7 @@ pub fn act(core: &mut Core) {
             match action {
                 Action::Send { server, command } => {
                     if let Some(link) = core.servers.link_of(server) {
+                        core.admin.minute.ordered(command.kind());
                         encode(&command, core.links.out(link));
                     }
                 }

@@ -56,7 +56,8 @@ pub enum Counter {
 }
 
 /// Number of counters.
-const COUNTERS: usize = metadata::session::OPERATION_COUNTERS;
+/// Operations that are counted.
+pub const COUNTERS: usize = metadata::session::OPERATION_COUNTERS;
 
 /// Numbers of operations, by [`Counter`].
 pub type Counters = [u32; COUNTERS];

@@ -59,6 +59,8 @@ pub struct Clients {
     last_token: u64,
     watch: Watch,
     scratch: answer::Scratch,
+    /// Operations of all sessions since the last minute's sample.
+    operations: [u64; link::COUNTERS],
 }
 
 impl Clients {
@@ -78,6 +80,7 @@ impl Clients {
             last_token: 0,
             watch: Watch::default(),
             scratch: answer::Scratch::default(),
+            operations: [0; link::COUNTERS],
         }
     }
 
@@ -96,10 +99,18 @@ impl Clients {
         self.exports_checksum
     }
 
+    /// Operations of all sessions since the last call, in the order of the session list.
+    pub fn take_operations(&mut self) -> [u64; link::COUNTERS] {
+        std::mem::take(&mut self.operations)
+    }
+
     /// Adds what was counted on connections to the statistics of their sessions.
     fn flush_counters(&mut self, ns: &mut Namespace) {
         for record in self.links.iter_mut() {
             if let Some(counters) = record.take_counters() {
+                for (total, count) in self.operations.iter_mut().zip(counters) {
+                    *total += u64::from(count);
+                }
                 ns.session_add_counts(record.conn.session, &counters);
             }
         }
