@@ -77,6 +77,7 @@ pub struct Chunks {
     pub(super) report: LoopReport,
     pub(super) check: Check,
     pub(super) last_rebalance_ms: u64,
+    pub(super) usage_order: super::rebalance::UsageOrder,
     /// Allocations since the turns of the servers were last set to random values (§5.3).
     pub(super) allocations: u32,
     pub(super) unknown_reports: super::report::Throttle,
@@ -109,6 +110,7 @@ impl Chunks {
             report: LoopReport::default(),
             check: Check::default(),
             last_rebalance_ms: now.mono_ms,
+            usage_order: Default::default(),
             allocations: 0,
             unknown_reports: Default::default(),
             settings: settings.clone(),

@@ -14,19 +14,47 @@ const FAST_FACTOR: f64 = 1.5;
 /// Seconds between two moves for a difference of 1.
 const SLOW_SECONDS: f64 = 0.01;
 
+/// Servers by usage, as of the beginning of a tick: looked at for every chunk of the pass.
+#[derive(Debug, Default)]
+pub(super) struct UsageOrder {
+    /// Possible targets, emptiest first.
+    targets: Vec<(f64, ServerId)>,
+    some_full: bool,
+}
+
 impl Chunks {
+    /// Brings the order of servers up to date.
+    pub(super) fn order_by_usage(&mut self, now: u32) {
+        let order = &mut self.usage_order;
+        order.targets.clear();
+        order.some_full = false;
+        for (id, server) in self.servers.iter() {
+            if server.is_full() {
+                order.some_full = true;
+            } else if !server.is_spared(now) {
+                order.targets.push((server.usage(), id));
+            }
+        }
+        order.targets.sort_by(|a, b| a.0.total_cmp(&b.0));
+    }
+
     /// Moves a copy to an emptier server, if the usages are far enough apart.
     pub(super) fn rebalance(&mut self, cx: &mut Cx<'_>, chunk: &Chunk, want: &Want) {
         let index = chunk.index;
-        let some_full = self.servers.iter().any(|(_, server)| server.is_full());
-        if !self.queues.is_empty_through(Priority::WrongLabels) && !some_full {
+        if !self.queues.is_empty_through(Priority::WrongLabels) && !self.usage_order.some_full {
             return;
         }
-        if self
-            .copies
-            .of(index)
-            .iter()
-            .any(|copy| self.is_rebalance(index, copy.server))
+        let waited_s = cx.now.mono_ms.saturating_sub(self.last_rebalance_ms) as f64 / 1000.0;
+        let acceptable = self.settings.acceptable_difference;
+        let is_due = |difference: f64| {
+            difference > acceptable || difference > 0.0 && waited_s > SLOW_SECONDS / difference
+        };
+        if !is_due(self.difference_max(index))
+            || self
+                .copies
+                .of(index)
+                .iter()
+                .any(|copy| self.is_rebalance(index, copy.server))
         {
             return;
         }
@@ -34,16 +62,28 @@ impl Chunks {
         else {
             return;
         };
-        let acceptable = self.settings.acceptable_difference;
-        if difference <= acceptable {
-            let waited_s = cx.now.mono_ms.saturating_sub(self.last_rebalance_ms) as f64 / 1000.0;
-            if waited_s <= SLOW_SECONDS / difference {
-                return;
-            }
+        if !is_due(difference) {
+            return;
         }
         self.last_rebalance_ms = cx.now.mono_ms;
         self.counters.rebalance += 1;
         self.order_replication(cx, chunk, source, destination, true);
+    }
+
+    /// No move of a copy of this chunk evens out more.
+    fn difference_max(&self, index: u32) -> f64 {
+        let emptiest = self
+            .usage_order
+            .targets
+            .first()
+            .map_or(1.0, |&(usage, _)| usage);
+        self.copies
+            .of(index)
+            .iter()
+            .filter(|copy| copy.state == CopyState::Valid)
+            .filter_map(|copy| self.servers.get(copy.server))
+            .map(|server| server.usage() - emptiest)
+            .fold(0.0, f64::max)
     }
 
     /// Limits that a move has to respect.
@@ -57,17 +97,6 @@ impl Chunks {
 
     /// The pair of servers with the greatest difference of usage that limits and labels allow.
     fn best_move(&self, now: u32, index: u32, want: &Want) -> Option<(f64, ServerId, ServerId)> {
-        let mut targets: Vec<(f64, ServerId)> = self
-            .servers
-            .iter()
-            .filter(|(id, server)| {
-                !server.is_spared(now)
-                    && !server.is_full()
-                    && self.copies.find(index, *id).is_none()
-            })
-            .map(|(id, server)| (server.usage(), id))
-            .collect();
-        targets.sort_by(|a, b| a.0.total_cmp(&b.0));
         let sources: Vec<ServerId> = self
             .copies
             .of(index)
@@ -89,10 +118,13 @@ impl Chunks {
                 continue;
             };
             let usage = from.usage();
-            for &(target_usage, target) in &targets {
+            for &(target_usage, target) in &self.usage_order.targets {
                 let difference = usage - target_usage;
                 if difference <= best.map_or(0.0, |(difference, _, _)| difference) {
                     break;
+                }
+                if !self.servers.is_connected(target) || self.copies.find(index, target).is_some() {
+                    continue;
                 }
                 let reason = self.move_reason(difference);
                 if !self.under_limit(source, Work::Read, reason, now) {

@@ -44,6 +44,7 @@ impl Chunks {
         if !self.may_work(cx.now) {
             return;
         }
+        self.order_by_usage(cx.now.unix);
         let allowance = (self.settings.loop_max_per_second / TICKS_PER_SECOND).max(1);
         self.serve_queues(cx, allowance);
         self.sweep_stretch(cx, allowance);
