@@ -10,19 +10,6 @@ use crate::tx::Tx;
 use proto::changelog::{Entry, LockChange};
 use proto::{Inode, SessionId, Status};
 
-/// What the end of an opening did to the locks of a file, in order of effect.
-#[derive(Debug, Default)]
-pub(crate) struct ReleaseSteps {
-    flock: Vec<FlockStep>,
-    posix: Vec<RangeStep>,
-}
-
-impl ReleaseSteps {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.flock.is_empty() && self.posix.is_empty()
-    }
-}
-
 fn flock_change(kind: Option<FlockKind>) -> LockChange {
     match kind {
         None => LockChange::Unlock,
@@ -77,15 +64,15 @@ impl Namespace {
     }
 
     /// Notes that a session no longer has a file open; `false` when it had not. Its locks on the file
-    /// go with it; the lines of those whom that lets in come after the line of the release, so that
-    /// a replay meets no conflict.
+    /// go first, with their lines and those of whom that lets in: 3.0.117 stops at the line of a
+    /// release that still has whole-file locks to end.
     pub fn release(&mut self, tx: &mut Tx<'_>, session: SessionId, inode: Inode) -> bool {
-        if !self.open.remove(session, inode) {
+        if !self.open.contains(session, inode) {
             return false;
         }
+        self.end_locks(tx, inode, session);
+        self.open.remove(session, inode);
         self.log(tx, &Entry::Release { session, inode });
-        let steps = self.release_locks(inode, session);
-        self.emit_released(tx, inode, session, &steps);
         true
     }
 
@@ -94,7 +81,7 @@ impl Namespace {
         if !self.open.remove(session, inode) {
             return Err(Status::Mismatch);
         }
-        self.release_locks(inode, session);
+        self.drop_locks(inode, session);
         Ok(())
     }
 
@@ -220,32 +207,24 @@ impl Namespace {
         self.posix_locks.iter()
     }
 
-    pub(crate) fn release_locks(&mut self, inode: Inode, session: SessionId) -> ReleaseSteps {
-        let mut steps = ReleaseSteps::default();
-        self.flocks.release(inode, session, &mut steps.flock);
-        self.posix_locks.release(inode, session, &mut steps.posix);
-        steps
+    /// Ends the locks and the waiting requests of a session on a file: lines and answers.
+    pub(crate) fn end_locks(&mut self, tx: &mut Tx<'_>, inode: Inode, session: SessionId) {
+        let mut steps = Vec::new();
+        self.flocks.release(inode, session, &mut steps);
+        for step in &steps {
+            self.emit_flock(tx, inode, step);
+        }
+        let mut steps = Vec::new();
+        self.posix_locks.release(inode, session, &mut steps);
+        for step in &steps {
+            self.emit_range(tx, inode, step);
+        }
     }
 
-    /// Lines and answers of what a release did. That the session's own locks went is in the line of
-    /// the release itself.
-    pub(crate) fn emit_released(
-        &mut self,
-        tx: &mut Tx<'_>,
-        inode: Inode,
-        session: SessionId,
-        steps: &ReleaseSteps,
-    ) {
-        for step in &steps.flock {
-            if !matches!(step, FlockStep::Unlocked(owner) if owner.session == session) {
-                self.emit_flock(tx, inode, step);
-            }
-        }
-        for step in &steps.posix {
-            if !matches!(step, RangeStep::Changed(owner, ..) if owner.session == session) {
-                self.emit_range(tx, inode, step);
-            }
-        }
+    /// The same on replay, where nobody waits.
+    pub(crate) fn drop_locks(&mut self, inode: Inode, session: SessionId) {
+        self.flocks.release(inode, session, &mut Vec::new());
+        self.posix_locks.release(inode, session, &mut Vec::new());
     }
 
     fn emit_flock(&mut self, tx: &mut Tx<'_>, inode: Inode, step: &FlockStep) {

@@ -58,7 +58,7 @@ pub enum ServerChange {
     Add(u16),
     /// 1: forgotten.
     Remove,
-    /// 2: the server of this number has this address now.
+    /// 2: the server of this number has this address now. Another one there is forgotten.
     Move(u16),
     /// 3: it has this number now.
     SetId(u16),
@@ -131,7 +131,7 @@ impl ServerTable {
     ///
     /// # Errors
     /// [`Status::Mismatch`] when the server exists and must not, or must and does not, or when the
-    /// number is another server's.
+    /// number is taken or none.
     pub fn apply(&mut self, address: ServerAddress, change: ServerChange) -> Result<(), Status> {
         match change {
             ServerChange::Add(csid) => {
@@ -151,17 +151,12 @@ impl ServerTable {
             },
             ServerChange::Move(csid) => {
                 let (old, record) = self.find(csid).ok_or(Status::Mismatch)?;
-                if old != address {
-                    if self.by_address.contains_key(&address) {
-                        return Err(Status::Mismatch);
-                    }
-                    self.by_address.remove(&old);
-                    self.by_address.insert(address, record);
-                }
+                self.by_address.remove(&old);
+                self.by_address.insert(address, record);
                 Ok(())
             }
             ServerChange::SetId(csid) => {
-                if self.find(csid).is_some_and(|(other, _)| other != address) {
+                if csid == 0 || self.find(csid).is_some() {
                     return Err(Status::Mismatch);
                 }
                 self.record(address)?.csid = csid;

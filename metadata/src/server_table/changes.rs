@@ -44,11 +44,34 @@ impl Namespace {
         &self.servers
     }
 
-    /// Carries out one change of the database.
+    /// Carries out one change of the database. What is so already is no change and has no line:
+    /// 3.0.117 stops at a line that gives a server the number it has. Neither does it forget a server
+    /// whose address another one takes, so that is written out.
     ///
     /// # Errors
     /// As [`ServerTable::apply`].
     pub fn server_change(
+        &mut self,
+        tx: &mut Tx<'_>,
+        address: ServerAddress,
+        change: ServerChange,
+    ) -> Result<(), Status> {
+        let present = self.servers.get(address);
+        match change {
+            ServerChange::SetId(csid) | ServerChange::Move(csid)
+                if csid != 0 && present.is_some_and(|record| record.csid == csid) =>
+            {
+                return Ok(());
+            }
+            ServerChange::Move(csid) if present.is_some() && self.servers.find(csid).is_some() => {
+                self.log_server_change(tx, address, ServerChange::Remove)?;
+            }
+            _ => {}
+        }
+        self.log_server_change(tx, address, change)
+    }
+
+    fn log_server_change(
         &mut self,
         tx: &mut Tx<'_>,
         address: ServerAddress,

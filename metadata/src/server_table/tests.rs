@@ -38,23 +38,51 @@ fn operations() {
         (2, Add(1), false, "1#1"),
         (2, Add(3), true, "1#1 2#3"),
         (2, SetId(1), false, "1#1 2#3"),
+        (2, SetId(3), false, "1#1 2#3"),
+        (2, SetId(0), false, "1#1 2#3"),
+        (2, SetId(4), true, "1#1 2#4"),
         (2, SetId(3), true, "1#1 2#3"),
         (1, MaintenanceOn(0), true, "1#1+0 2#3"),
         (1, TemporaryMaintenance(90), true, "1#1~90 2#3"),
         (9, Move(1), true, "2#3 9#1~90"),
         (9, Move(1), true, "2#3 9#1~90"),
-        (2, Move(1), false, "2#3 9#1~90"),
         (7, Move(8), false, "2#3 9#1~90"),
         (7, Move(0), false, "2#3 9#1~90"),
         (9, MaintenanceOff, true, "2#3 9#1"),
         (7, MaintenanceOff, false, "2#3 9#1"),
         (2, Remove, true, "9#1"),
         (2, Remove, false, "9#1"),
+        (3, Add(4), true, "3#4 9#1"),
+        (9, Move(4), true, "9#4"),
     ] {
         let result = table.apply(address(server), change);
         assert_eq!(result.is_ok(), fits, "{server} {change:?}");
         assert_eq!(known(&table), after, "{server} {change:?}");
     }
+}
+
+#[test]
+fn a_move_to_a_known_address_forgets_who_was_there() {
+    let mut ns = Namespace::default();
+    let mut out = Outbox::default();
+    let mut tx = Tx::new(10, &mut out);
+    for (server, change) in [
+        (1, ServerChange::Add(1)),
+        (2, ServerChange::Add(2)),
+        (2, ServerChange::Move(1)),
+        (2, ServerChange::Move(1)),
+        (2, ServerChange::SetId(1)),
+    ] {
+        ns.server_change(&mut tx, address(server), change).unwrap();
+    }
+    assert_eq!(known(ns.servers()), "2#1");
+    // 3.0.117 would keep both when told of the move only, and stops at a number that is there.
+    let operations: Vec<_> = out.lines.iter().map(|(_, line)| line.to_vec()).collect();
+    let operations = String::from_utf8(operations.join(&b' ')).unwrap();
+    assert_eq!(
+        operations.replace("10|CSDBOP", "").replace("1677721", ""),
+        "(0,61,9422,1) (0,62,9422,2) (1,62,9422,0) (2,62,9422,1)"
+    );
 }
 
 #[test]

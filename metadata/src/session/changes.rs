@@ -2,11 +2,10 @@
 
 use super::{OPERATION_COUNTERS, Session, SessionParams};
 use crate::event::Event;
-use crate::locks::ReleaseSteps;
 use crate::namespace::Namespace;
 use crate::tx::Tx;
 use proto::changelog::{self, Entry};
-use proto::{Inode, SessionId, Status};
+use proto::{SessionId, Status};
 use std::net::Ipv4Addr;
 
 impl SessionParams {
@@ -170,8 +169,8 @@ impl Namespace {
             .collect()
     }
 
-    /// Removes a session with its open files and locks. The line of the removal comes first, then
-    /// those of the locks that others get because of it, so that a replay meets no conflict.
+    /// Removes a session with its open files and locks. The locks go first, with their lines and
+    /// those of whom that lets in, see [`Namespace::release`]; open files have no lines of their own.
     ///
     /// # Errors
     /// 35 no such session.
@@ -179,33 +178,27 @@ impl Namespace {
         if self.sessions.get(id).is_none() {
             return Err(Status::BadSessionId);
         }
-        self.log(tx, &Entry::SessionDelete { session: id });
-        let released = self.apply_session_del(id)?;
-        for (inode, steps) in &released {
-            self.emit_released(tx, *inode, id, steps);
+        let files: Vec<_> = self.open.files_of(id).collect();
+        for inode in files {
+            self.end_locks(tx, inode, id);
         }
+        self.apply_session_del(id)?;
+        self.log(tx, &Entry::SessionDelete { session: id });
         tx.event(Event::SessionRemoved(id));
         Ok(())
     }
 
-    /// Removes a session with its open files and locks; what happened to the locks of each file.
-    pub(crate) fn apply_session_del(
-        &mut self,
-        id: SessionId,
-    ) -> Result<Vec<(Inode, ReleaseSteps)>, Status> {
+    /// The effect of SESDEL: the session, its open files and its locks vanish.
+    pub(crate) fn apply_session_del(&mut self, id: SessionId) -> Result<(), Status> {
         if !self.sessions.remove(id) {
             return Err(Status::BadSessionId);
         }
         let files: Vec<_> = self.open.files_of(id).collect();
-        let mut released = Vec::new();
         for inode in files {
             self.open.remove(id, inode);
-            let steps = self.release_locks(inode, id);
-            if !steps.is_empty() {
-                released.push((inode, steps));
-            }
+            self.drop_locks(inode, id);
         }
-        Ok(released)
+        Ok(())
     }
 
     /// Adds operations that were counted elsewhere to the statistics of a session.

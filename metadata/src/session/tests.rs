@@ -117,7 +117,7 @@ fn lock(session: SessionId, owner: u64, msgid: u32) -> FlockRequest {
 }
 
 #[test]
-fn the_line_of_a_removal_comes_before_those_whom_it_lets_in() {
+fn locks_end_before_their_session_or_opening() {
     for removal in ["SESDEL(1)", "RELEASE(1,5)"] {
         let mut ns = Namespace::default();
         let mut out = Outbox::default();
@@ -141,7 +141,7 @@ fn the_line_of_a_removal_comes_before_those_whom_it_lets_in() {
             assert!(ns.release(&mut tx, first, Inode(5)));
             assert!(!ns.release(&mut tx, first, Inode(5)), "closed already");
         }
-        assert_eq!(lines(&out), [removal, "FLOCK(5,2,8,W)"]);
+        assert_eq!(lines(&out), ["FLOCK(5,1,7,U)", "FLOCK(5,2,8,W)", removal]);
         let granted = out.events.iter().any(|event| {
             matches!(event, Event::LockAnswer { session, msgid: 2, status: Status::Ok, .. }
                 if *session == second)
