@@ -1,245 +1,138 @@
 //! Whether what a session has cached of a file is still true (wire-client-master §12.6).
 //!
-//! A bounded table of (inode, session) marks, least recently used dropped first. It is not
-//! persistent: a lost mark only costs the client a fresh read.
+//! A bounded table of (inode, session) marks. It is not persistent, and forgetting is always safe: a
+//! lost mark only costs the client a fresh read. So marks live in sets of the size of a cache line,
+//! where the least recently used one makes room, and a change of a file makes all its marks stale by
+//! counting up an edition that the inode may share with others. Each call touches two cache lines,
+//! however many sessions have a file open.
 
-use hashbrown::HashTable;
 use proto::{Inode, SessionId};
 use std::hash::BuildHasher;
 
-/// Number of marks the real master keeps.
-pub const MARKS_MAX: usize = 500_000;
+/// Number of sets: room for 655,360 marks, where 3.0.117 keeps 500,000.
+const SETS_MAX: usize = 1 << 17;
+/// Marks in a set: as many as fit into a cache line.
+const WAYS: usize = 5;
+/// Number of editions; inodes with the same one drop each other's marks.
+const EDITIONS_MAX: usize = 1 << 20;
+/// Set in the state of a mark whose session has the present contents; the rest is the edition.
+const VALID: u32 = 1 << 31;
 
-/// End of a chain of slots.
-const NONE: u32 = u32::MAX;
-
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Mark {
-    inode: Inode,
-    session: SessionId,
-    valid: bool,
-    /// Neighbours in the order of use; `newer` of the newest and `older` of the oldest are `NONE`.
-    newer: u32,
-    older: u32,
-    /// Neighbours among the marks of the same inode. A free slot chains on through `next`.
-    previous: u32,
-    next: u32,
+    inode: u32,
+    session: u32,
+    /// Edition of the file when the mark was entered or made valid, and [`VALID`].
+    state: u32,
 }
+
+/// Marks, most recently used first. Nobody has session 0.
+#[derive(Clone, Debug, Default)]
+#[repr(align(64))]
+struct Set([Mark; WAYS]);
+
+const _: () = assert!(size_of::<Set>() == 64);
 
 /// The table of marks.
 #[derive(Debug)]
 pub struct CacheMarks {
-    slots: Vec<Mark>,
-    free: u32,
-    newest: u32,
-    oldest: u32,
-    /// Slot of each (inode, session).
-    pairs: HashTable<u32>,
-    /// First slot of each inode.
-    inodes: HashTable<u32>,
+    sets: Box<[Set]>,
+    editions: Box<[u32]>,
     hasher: foldhash::fast::FixedState,
-    capacity: usize,
 }
 
 impl Default for CacheMarks {
     fn default() -> Self {
-        Self::with_capacity(MARKS_MAX)
+        Self::with_size(SETS_MAX, EDITIONS_MAX)
     }
 }
 
 impl CacheMarks {
-    /// A table of at most `capacity` marks; memory is taken as it fills.
-    pub fn with_capacity(capacity: usize) -> Self {
+    /// A table of so many sets and editions, both powers of two.
+    fn with_size(sets: usize, editions: usize) -> Self {
         CacheMarks {
-            slots: Vec::new(),
-            free: NONE,
-            newest: NONE,
-            oldest: NONE,
-            pairs: HashTable::new(),
-            inodes: HashTable::new(),
+            sets: vec![Set::default(); sets].into_boxed_slice(),
+            editions: vec![0; editions].into_boxed_slice(),
             hasher: foldhash::fast::FixedState::with_seed(0),
-            capacity: capacity.clamp(1, NONE as usize - 1),
         }
     }
 
     /// Whether the session's cached data of the inode are valid. An unknown pair is entered as
     /// *not valid*.
     pub fn check(&mut self, inode: Inode, session: SessionId) -> bool {
-        if let Some(slot) = self.find(inode, session) {
-            self.touch(slot);
-            return self.slots[slot as usize].valid;
+        let edition = *self.edition(inode);
+        if let Some(mark) = self.find(inode, session) {
+            if mark.state & !VALID == edition {
+                return mark.state & VALID != 0;
+            }
+            mark.state = edition;
+            return false;
         }
-        self.insert(inode, session);
+        let Set(marks) = self.set(inode, session);
+        marks.rotate_right(1);
+        marks[0] = Mark {
+            inode: inode.0,
+            session: session.0,
+            state: edition,
+        };
         false
     }
 
     /// The session has dropped its old data or has just read new ones: a known pair becomes valid.
     pub fn validate(&mut self, inode: Inode, session: SessionId) {
-        if let Some(slot) = self.find(inode, session) {
-            self.touch(slot);
-            self.slots[slot as usize].valid = true;
+        let edition = *self.edition(inode);
+        if let Some(mark) = self.find(inode, session)
+            && mark.state & !VALID == edition
+        {
+            mark.state |= VALID;
         }
     }
 
     /// The session changed the file: its own known pair becomes valid, all others go.
     pub fn changed_by(&mut self, inode: Inode, session: SessionId) {
-        let mut slot = self.first(inode);
-        while slot != NONE {
-            let mark = self.slots[slot as usize];
-            if mark.session == session {
-                self.slots[slot as usize].valid = true;
-            } else {
-                self.remove(slot);
-            }
-            slot = mark.next;
+        let before = *self.edition(inode);
+        self.forget(inode);
+        let edition = *self.edition(inode);
+        if let Some(mark) = self.find(inode, session)
+            && mark.state & !VALID == before
+        {
+            mark.state = edition | VALID;
         }
     }
 
     /// The inode is gone.
     pub fn forget(&mut self, inode: Inode) {
-        let mut slot = self.first(inode);
-        while slot != NONE {
-            let next = self.slots[slot as usize].next;
-            self.remove(slot);
-            slot = next;
-        }
+        let edition = self.edition(inode);
+        *edition = edition.wrapping_add(1) & !VALID;
     }
 
-    fn pair_hash(&self, inode: Inode, session: SessionId) -> u64 {
-        self.hasher
-            .hash_one(u64::from(inode.0) << 32 | u64::from(session.0))
+    fn edition(&mut self, inode: Inode) -> &mut u32 {
+        let index = inode.0 as usize & (self.editions.len() - 1);
+        &mut self.editions[index]
     }
 
-    fn inode_hash(&self, inode: Inode) -> u64 {
-        self.hasher.hash_one(inode.0)
+    fn set(&mut self, inode: Inode, session: SessionId) -> &mut Set {
+        let hash = self
+            .hasher
+            .hash_one(u64::from(inode.0) << 32 | u64::from(session.0));
+        let index = hash as usize & (self.sets.len() - 1);
+        &mut self.sets[index]
     }
 
-    fn find(&self, inode: Inode, session: SessionId) -> Option<u32> {
-        self.pairs
-            .find(self.pair_hash(inode, session), |&slot| {
-                let mark = &self.slots[slot as usize];
-                mark.inode == inode && mark.session == session
-            })
-            .copied()
-    }
-
-    fn first(&self, inode: Inode) -> u32 {
-        self.inodes
-            .find(self.inode_hash(inode), |&slot| {
-                self.slots[slot as usize].inode == inode
-            })
-            .copied()
-            .unwrap_or(NONE)
-    }
-
-    fn insert(&mut self, inode: Inode, session: SessionId) {
-        if self.pairs.len() >= self.capacity {
-            self.remove(self.oldest);
-        }
-        let next = self.first(inode);
-        let mark = Mark {
-            inode,
-            session,
-            valid: false,
-            newer: NONE,
-            older: self.newest,
-            previous: NONE,
-            next,
-        };
-        let slot = self.take_slot(mark);
-        if self.newest == NONE {
-            self.oldest = slot;
-        } else {
-            self.slots[self.newest as usize].newer = slot;
-        }
-        self.newest = slot;
-
-        let hash = self.pair_hash(inode, session);
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        self.pairs.insert_unique(hash, slot, |&other| {
-            let mark = &slots[other as usize];
-            hasher.hash_one(u64::from(mark.inode.0) << 32 | u64::from(mark.session.0))
-        });
-        if next == NONE {
-            let hash = hasher.hash_one(inode.0);
-            self.inodes.insert_unique(hash, slot, |&other| {
-                hasher.hash_one(slots[other as usize].inode.0)
-            });
-        } else {
-            self.slots[next as usize].previous = slot;
-            self.replace_first(inode, next, slot);
-        }
-    }
-
-    fn take_slot(&mut self, mark: Mark) -> u32 {
-        if self.free == NONE {
-            self.slots.push(mark);
-            return (self.slots.len() - 1) as u32;
-        }
-        let slot = self.free;
-        self.free = self.slots[slot as usize].next;
-        self.slots[slot as usize] = mark;
-        slot
-    }
-
-    fn replace_first(&mut self, inode: Inode, old: u32, new: u32) {
-        let hash = self.inode_hash(inode);
-        if let Some(first) = self.inodes.find_mut(hash, |&slot| slot == old) {
-            *first = new;
-        }
-    }
-
-    fn remove(&mut self, slot: u32) {
-        let mark = self.slots[slot as usize];
-        let hash = self.pair_hash(mark.inode, mark.session);
-        if let Ok(entry) = self.pairs.find_entry(hash, |&other| other == slot) {
-            entry.remove();
-        }
-        if mark.previous != NONE {
-            self.slots[mark.previous as usize].next = mark.next;
-        } else if mark.next != NONE {
-            self.replace_first(mark.inode, slot, mark.next);
-        } else {
-            let hash = self.inode_hash(mark.inode);
-            if let Ok(entry) = self.inodes.find_entry(hash, |&other| other == slot) {
-                entry.remove();
-            }
-        }
-        if mark.next != NONE {
-            self.slots[mark.next as usize].previous = mark.previous;
-        }
-        self.unlink_use(slot);
-        self.slots[slot as usize].next = self.free;
-        self.free = slot;
-    }
-
-    fn unlink_use(&mut self, slot: u32) {
-        let Mark { newer, older, .. } = self.slots[slot as usize];
-        match newer {
-            NONE => self.newest = older,
-            newer => self.slots[newer as usize].older = older,
-        }
-        match older {
-            NONE => self.oldest = newer,
-            older => self.slots[older as usize].newer = newer,
-        }
-    }
-
-    fn touch(&mut self, slot: u32) {
-        if self.newest == slot {
-            return;
-        }
-        self.unlink_use(slot);
-        self.slots[slot as usize].newer = NONE;
-        self.slots[slot as usize].older = self.newest;
-        self.slots[self.newest as usize].newer = slot;
-        self.newest = slot;
+    /// The mark of a pair, which becomes the most recently used one.
+    fn find(&mut self, inode: Inode, session: SessionId) -> Option<&mut Mark> {
+        let Set(marks) = self.set(inode, session);
+        let at = marks
+            .iter()
+            .position(|mark| mark.inode == inode.0 && mark.session == session.0)?;
+        marks[..=at].rotate_right(1);
+        Some(&mut marks[0])
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::CacheMarks;
+    use super::{CacheMarks, WAYS};
     use proto::{Inode, SessionId};
 
     const A: SessionId = SessionId(1);
@@ -268,55 +161,67 @@ mod tests {
             marks.validate(Inode(8), session);
         }
         marks.changed_by(FILE, B);
-        assert_eq!(marks.pairs.len(), 4);
+        marks.validate(FILE, C);
         assert!(marks.check(FILE, B));
         assert!(!marks.check(FILE, A) && !marks.check(FILE, C));
         assert!(marks.check(Inode(8), A), "another file is untouched");
         marks.forget(FILE);
-        assert_eq!(marks.pairs.len(), 3);
+        marks.validate(FILE, B);
         assert!(!marks.check(FILE, B));
     }
 
     #[test]
-    fn the_least_recently_used_mark_goes_first() {
-        let mut marks = CacheMarks::with_capacity(3);
-        for inode in [1, 2, 3] {
-            marks.check(Inode(inode), A);
-            marks.validate(Inode(inode), A);
-        }
-        assert!(marks.check(Inode(1), A));
-        marks.check(Inode(4), A);
-        assert_eq!(marks.pairs.len(), 3);
-        assert!(marks.check(Inode(1), A) && marks.check(Inode(3), A));
-        assert!(!marks.check(Inode(2), A), "2 was used least recently");
+    fn a_change_by_somebody_whose_mark_is_stale_does_not_make_it_valid() {
+        let mut marks = CacheMarks::default();
+        marks.check(FILE, A);
+        marks.changed_by(FILE, B);
+        marks.changed_by(FILE, A);
+        assert!(!marks.check(FILE, A));
     }
 
     #[test]
-    fn chains_stay_whole_under_any_order_of_removal() {
-        let mut marks = CacheMarks::with_capacity(16);
+    fn the_least_recently_used_mark_of_a_set_goes_first() {
+        let mut marks = CacheMarks::with_size(1, 64);
+        for inode in (1..=WAYS as u32).map(Inode) {
+            marks.check(inode, A);
+            marks.validate(inode, A);
+        }
+        assert!(marks.check(Inode(1), A));
+        marks.check(Inode(50), A);
+        for inode in [1, 3, 4, 5, 2] {
+            assert_eq!(marks.check(Inode(inode), A), inode != 2, "inode {inode}");
+        }
+    }
+
+    #[test]
+    fn a_mark_is_never_valid_after_a_change_by_another_session() {
+        let mut marks = CacheMarks::with_size(4, 8);
+        let mut known = std::collections::HashMap::new();
         let mut state = 1u32;
         for _ in 0..20_000 {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let inode = Inode(state >> 28);
-            let session = SessionId((state >> 24) & 7);
+            let session = SessionId(1 + ((state >> 24) & 7));
             match (state >> 16) & 7 {
-                0 => marks.forget(inode),
-                1 => marks.changed_by(inode, session),
-                2 => marks.validate(inode, session),
+                0 => {
+                    marks.forget(inode);
+                    known.retain(|&(other, _), _| other != inode);
+                }
+                1 => {
+                    marks.changed_by(inode, session);
+                    known.retain(|&(other, whose), _| other != inode || whose == session);
+                    known.entry((inode, session)).and_modify(|v| *v = true);
+                }
+                2 => {
+                    marks.validate(inode, session);
+                    known.entry((inode, session)).and_modify(|v| *v = true);
+                }
                 _ => {
-                    marks.check(inode, session);
+                    let valid = marks.check(inode, session);
+                    let allowed = *known.entry((inode, session)).or_insert(false);
+                    assert!(allowed || !valid, "{inode:?} {session:?}");
                 }
             }
-            let mut count = 0;
-            let mut slot = marks.newest;
-            while slot != super::NONE {
-                let mark = marks.slots[slot as usize];
-                assert_eq!(marks.find(mark.inode, mark.session), Some(slot));
-                slot = mark.older;
-                count += 1;
-            }
-            assert_eq!(count, marks.pairs.len());
-            assert!(count <= 16);
         }
     }
 }
