@@ -385,12 +385,7 @@ impl Namespace {
     fn enter(&mut self, edge: u32, parent: Inode, name: &[u8], child: Inode) {
         self.link_child(edge, child);
         let hash = self.index.hash(parent.0, name);
-        let (index, store) = (&mut self.index, &self.store);
-        let hasher = index.hasher();
-        index.insert(hash, edge, |edge| {
-            let edge = store.edges.get(edge).copied().unwrap_or_default();
-            hasher.hash(edge.parent, store.name(&edge))
-        });
+        self.index.insert(hash, edge);
         self.count_name(parent, child, true);
     }
 

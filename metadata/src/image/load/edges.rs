@@ -195,13 +195,8 @@ impl<'a> Loader<'a> {
 
     /// Puts names into the index that come after it has been filled.
     fn index_late_names(&mut self) {
-        let (index, store) = (&mut self.namespace.index, &self.namespace.store);
-        let hasher = index.hasher();
         for (hash, at) in self.edges.hashes.drain(..) {
-            index.insert(hash, at, |edge| {
-                let edge = store.edges.get(edge).copied().unwrap_or_default();
-                hasher.hash(edge.parent, store.name(&edge))
-            });
+            self.namespace.index.insert(hash, at);
         }
     }
 

@@ -29,7 +29,9 @@ impl Loader<'_> {
             else {
                 continue;
             };
-            if one.parent != other.parent || store.name(&one) != store.name(&other) {
+            // An edge that was dropped before has no child any more.
+            let both = one.child != 0 && other.child != 0;
+            if !both || one.parent != other.parent || store.name(&one) != store.name(&other) {
                 continue;
             }
             let name = store.name(&other).into();
