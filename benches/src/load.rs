@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// Bytes read at once.
 const READ_SIZE: usize = 256 << 10;
 /// Longest latency that is told apart, microseconds.
-const LATENCY_MAX_MICROS: u64 = 60_000_000;
+pub const LATENCY_MAX_MICROS: u64 = 60_000_000;
 /// How long a master may stay silent before the run is given up.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 

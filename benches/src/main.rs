@@ -4,6 +4,7 @@ mod load;
 mod memory;
 mod request;
 mod rows;
+mod save;
 mod target;
 
 use anyhow::{Result, bail};
@@ -48,6 +49,15 @@ enum What {
         #[arg(long)]
         ours_only: bool,
     },
+    /// Reply times under a paced load while the image of the full hour is written.
+    Save {
+        /// Files to create, in millions.
+        #[arg(long, default_value_t = 1)]
+        millions: u32,
+        /// Leave the real master out.
+        #[arg(long)]
+        ours_only: bool,
+    },
 }
 
 fn main() -> Result<()> {
@@ -72,6 +82,10 @@ fn main() -> Result<()> {
             millions,
             ours_only,
         } => memory::report(millions, ours_only),
+        What::Save {
+            millions,
+            ours_only,
+        } => save::report(millions, ours_only),
     }
 }
 

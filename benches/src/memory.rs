@@ -49,7 +49,8 @@ pub fn report(millions: u32, ours_only: bool) -> Result<()> {
     Ok(())
 }
 
-fn grow(target: &Target, files: u64) -> Result<()> {
+/// Makes files in directories of a thousand; directories have the lowest inode numbers.
+pub fn grow(target: &Target, files: u64) -> Result<()> {
     target.inside(|address| {
         let directories = make_directories(address, files / FILES)?;
         let mut load = Load::connect(address, CONNECTIONS)?;

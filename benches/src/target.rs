@@ -6,6 +6,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -95,6 +96,16 @@ impl Target {
         let began = Instant::now();
         self.cluster.master(argument)?.success()?;
         Ok(began.elapsed())
+    }
+
+    /// Environment of the master from the next start on.
+    pub fn set_environment(&mut self, environment: Vec<(String, String)>) {
+        self.cluster.set_master_environment(environment);
+    }
+
+    /// Inode number of a file in the data directory: another one when the file was replaced.
+    pub fn file_number(&self, name: &str) -> u64 {
+        fs::metadata(self.cluster.master_data().join(name)).map_or(0, |meta| meta.ino())
     }
 
     /// Size of a file in the data directory, bytes.

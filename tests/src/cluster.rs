@@ -96,6 +96,7 @@ pub struct Cluster {
     /// Everything it has on disk.
     pub root: PathBuf,
     options: ClusterOptions,
+    master_environment: Vec<(String, String)>,
     mounts: Vec<PathBuf>,
     disks: Vec<PathBuf>,
     keep: bool,
@@ -116,6 +117,7 @@ impl Cluster {
             namespace,
             root,
             options,
+            master_environment: Vec::new(),
             mounts: Vec::new(),
             disks: Vec::new(),
             keep: false,
@@ -195,6 +197,11 @@ impl Cluster {
         self.options.master = program;
     }
 
+    /// Environment variables of the master from the next start on.
+    pub fn set_master_environment(&mut self, environment: Vec<(String, String)>) {
+        self.master_environment = environment;
+    }
+
     fn master_program(&self) -> PathBuf {
         match self.options.master {
             Program::Debian => PathBuf::from("/usr/sbin/mfsmaster"),
@@ -206,6 +213,7 @@ impl Cluster {
     pub fn master(&self, argument: &str) -> Result<Output> {
         let mut command = self.namespace.command(self.master_program());
         command.arg("-c").arg(self.etc("mfsmaster.cfg"));
+        command.envs(self.master_environment.iter().cloned());
         for word in argument.split_whitespace() {
             command.arg(word);
         }
