@@ -12,7 +12,8 @@ pub const INODE_MAX: u32 = 0x7FFE_FFFF;
 /// is found by reading a few kilobytes at worst.
 #[derive(Debug)]
 pub struct InodeMap {
-    blocks: Vec<Box<[u64; BLOCK]>>,
+    /// Absent while all its numbers are free.
+    blocks: Vec<Option<Box<[u64; BLOCK]>>>,
     full: Vec<u64>,
     /// Every word of `full` below is all ones.
     first: usize,
@@ -35,11 +36,12 @@ impl InodeMap {
     /// Marks a number as taken.
     pub fn take(&mut self, inode: u32) {
         let word = inode as usize / WORD;
-        while word / BLOCK >= self.blocks.len() {
-            self.blocks.push(Box::new([0; BLOCK]));
+        if word / BLOCK >= self.blocks.len() {
+            self.blocks.resize(word / BLOCK + 1, None);
             self.full.resize(self.blocks.len() * BLOCK / WORD, 0);
         }
-        let bits = &mut self.blocks[word / BLOCK][word % BLOCK];
+        let block = self.blocks[word / BLOCK].get_or_insert_with(|| Box::new([0; BLOCK]));
+        let bits = &mut block[word % BLOCK];
         *bits |= 1 << (inode as usize % WORD);
         if *bits == u64::MAX {
             self.full[word / WORD] |= 1 << (word % WORD);
@@ -49,18 +51,21 @@ impl InodeMap {
     /// Marks a number as free.
     pub fn free(&mut self, inode: u32) {
         let word = inode as usize / WORD;
-        if let Some(block) = self.blocks.get_mut(word / BLOCK) {
+        if let Some(Some(block)) = self.blocks.get_mut(word / BLOCK) {
             block[word % BLOCK] &= !(1 << (inode as usize % WORD));
             self.full[word / WORD] &= !(1 << (word % WORD));
             self.first = self.first.min(word / WORD);
         }
     }
 
+    fn block(&self, word: usize) -> Option<&[u64; BLOCK]> {
+        self.blocks.get(word / BLOCK)?.as_deref()
+    }
+
     /// Whether a number is taken.
     pub fn is_taken(&self, inode: u32) -> bool {
         let word = inode as usize / WORD;
-        self.blocks
-            .get(word / BLOCK)
+        self.block(word)
             .is_some_and(|block| block[word % BLOCK] & 1 << (inode as usize % WORD) != 0)
     }
 
@@ -75,8 +80,7 @@ impl InodeMap {
                 .get(self.first)
                 .map_or(0, |full| full.trailing_ones() as usize);
         let bit = self
-            .blocks
-            .get(word / BLOCK)
+            .block(word)
             .map_or(0, |block| block[word % BLOCK].trailing_ones() as usize);
         let inode = u32::try_from(word * WORD + bit).ok()?;
         if inode > INODE_MAX {

@@ -169,7 +169,9 @@ impl SlotLists {
             Some(SlotList::Sparse(map)) => Some(map.range(from..)),
             _ => None,
         };
-        let dense = (from..).zip(dense).filter(|(_, chunk)| **chunk != 0);
+        let dense = (from..=u32::MAX)
+            .zip(dense)
+            .filter(|(_, chunk)| **chunk != 0);
         let sparse = sparse.into_iter().flatten();
         single
             .into_iter()

@@ -8,7 +8,7 @@ mod image;
 use archive::Archive;
 use image::{Compare, Image, assert_same, differences};
 use metadata::Namespace;
-use metadata::image::{LoadOptions, Loaded, load, save, save_stream};
+use metadata::image::{LoadOptions, Loaded, Problem, load, save, save_stream};
 use std::io::Cursor;
 
 #[test]
@@ -174,4 +174,113 @@ fn lines_of_3_0_lead_from_one_image_to_the_next() {
         }
     }
     assert!(failures.is_empty(), "{failures}");
+}
+
+#[test]
+fn images_of_1_6_become_images_of_3_0() {
+    let archive = Archive::open("1.6.27");
+    for (path, data) in archive.images() {
+        if !data.starts_with(b"MFSM 1.5") {
+            continue;
+        }
+        let before = path.replace("/after.mfs", "/sessions.after.mfs");
+        let before = before.replace("/before.mfs", "/sessions.before.mfs");
+        let (phase, sessions) = before.split_once('/').unwrap();
+        let options = LoadOptions {
+            now: 5,
+            sessions: archive.phase(phase).get(sessions),
+            ..LoadOptions::default()
+        };
+        let loaded = loaded(path, data, &options);
+        assert!(loaded.repairs.iter().all(Problem::is_note), "{path}");
+        assert!(loaded.must_renumerate && loaded.is_old, "{path}");
+        assert_eq!(loaded.namespace.verify(), [], "{path}");
+        let source = Image::read(data);
+        let file = saved(&loaded.namespace, BEFORE_ALL_LOCKS);
+        let image = Image::read(&file);
+        assert_eq!(image.nodes.len(), source.nodes.len(), "{path}");
+        assert_eq!(image.edges.len(), source.edges.len(), "{path}");
+        assert_eq!(image.chunks.len(), source.chunks.len(), "{path}");
+        assert!(
+            image
+                .sessions
+                .iter()
+                .all(|each| each.disconnected == Some(5))
+        );
+    }
+}
+
+/// 3.0.117 started on a file of 1.6.27, wrote two lines and stopped.
+#[test]
+fn the_upgrade_from_1_6_gives_what_3_0_gave() {
+    let archive = Archive::open("1.6.27");
+    let phase = archive.phase("10-upgrade-to-3.0.117");
+    let options = LoadOptions {
+        sessions: phase.get("sessions.before.mfs"),
+        ..LoadOptions::default()
+    };
+    let mut namespace = loaded(phase.name, phase.file("before.mfs"), &options).namespace;
+    for line in phase.lines() {
+        let parsed = proto::changelog::parse(line).unwrap();
+        namespace
+            .replay(parsed.version.unwrap(), parsed.timestamp, &parsed.entry)
+            .unwrap();
+    }
+    let file = saved(&namespace, BEFORE_ALL_LOCKS);
+    let ours = Image::read(&file);
+    for (name, compare) in [
+        ("after.mfs", Compare::Replayable),
+        ("restored.mfs", Compare::Restored),
+    ] {
+        assert_same(name, &ours, &Image::read(phase.file(name)), compare);
+    }
+}
+
+#[test]
+fn images_of_4_are_refused_and_what_they_would_lose_is_named() {
+    let archive = Archive::open("4.59.2");
+    let ignoring = LoadOptions {
+        ignore: true,
+        ..LoadOptions::default()
+    };
+    for (path, data) in archive.images() {
+        if path.ends_with("before.mfs") {
+            continue;
+        }
+        let Err(error) = load(data, &LoadOptions::default()) else {
+            panic!("{path} was loaded");
+        };
+        assert!(
+            matches!(error.problem, Problem::Newer(_)),
+            "{path}: {error}"
+        );
+        let loaded = loaded(path, data, &ignoring);
+        assert_eq!(loaded.repairs, [error.problem], "{path}");
+        assert_eq!(loaded.namespace.verify(), [], "{path}");
+    }
+    let data = archive.phase("05-sclass").file("after.mfs");
+    let error = load(data, &LoadOptions::default()).unwrap_err().to_string();
+    for lost in [
+        "erasure coding of storage class ec4",
+        "trash labels of storage class trashy",
+        "a label expression of storage class exprs",
+        "pattern *.tmp",
+        "use option '-i' to lose these",
+    ] {
+        assert!(error.contains(lost), "{error}");
+    }
+    // What 4.59.2 made of a file of 3.0.117 is the same tree.
+    let phase = archive.phase("13-upgrade-from-3.0.117");
+    let back = loaded(phase.name, phase.file("after.mfs"), &ignoring).namespace;
+    let back = saved(&back, BEFORE_ALL_LOCKS);
+    let mut before = Image::read(phase.file("before.mfs"));
+    before.drop_unknown_sessions();
+    let skips = ["sessions", "header", "classes"];
+    let report = differences(
+        &Image::read(&back),
+        &before,
+        Compare::Replayable,
+        |section| skips.contains(&section),
+    );
+    assert_eq!(report, "");
 }

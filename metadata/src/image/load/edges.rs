@@ -105,7 +105,7 @@ impl<'a> Loader<'a> {
                 .attach_detached(edge.child, name, edge.edge_id)
                 .map_err(|_| Problem::OutOfMemory);
         }
-        if is_dir && child.names != 0 {
+        if is_dir && (child.names != 0 || edge.child == Inode::ROOT) {
             return self.problem(Problem::EdgeSecondOfDirectory(shown(&edge)));
         }
         if edge.parent != group.parent {

@@ -12,21 +12,23 @@ impl Loader<'_> {
         if !root.is_some_and(|root| root.is_dir()) {
             return Err(Problem::RootMissing);
         }
-        self.index_names()?;
+        let hashes = std::mem::take(&mut self.edges.hashes);
+        let suspects = self.namespace.index.fill(&hashes);
+        drop(hashes);
         self.attach_strays()?;
         self.attach_orphans()?;
         self.sum_directories()?;
+        self.drop_repeated_names(&suspects)?;
         self.check_next_chunk()
     }
 
-    /// Fills the index; the second of two equal names is dropped, and its inode may be orphaned.
-    fn index_names(&mut self) -> Outcome<()> {
-        let hashes = std::mem::take(&mut self.edges.hashes);
-        let suspects = self.namespace.index.fill(&hashes);
-        for (first, second) in suspects {
+    /// Drops the second of two equal names; what had it may become an orphan.
+    fn drop_repeated_names(&mut self, suspects: &[(u32, u32)]) -> Outcome<()> {
+        let now = self.options.now;
+        for &(first, second) in suspects {
             let store = &self.namespace.store;
-            let (Some(&one), Some(&other)) = (store.edges.get(first), store.edges.get(second))
-            else {
+            let pair = (store.edges.get(first), store.edges.get(second));
+            let (Some(&one), Some(&other)) = pair else {
                 continue;
             };
             // An edge that was dropped before has no child any more.
@@ -34,21 +36,20 @@ impl Loader<'_> {
             if !both || one.parent != other.parent || store.name(&one) != store.name(&other) {
                 continue;
             }
-            let name = store.name(&other).into();
-            self.problem(Problem::EdgeRepeated(Edge {
+            let child = Inode(other.child);
+            let edge = Edge {
                 parent: Inode(other.parent),
-                child: Inode(other.child),
-                name,
-            }))?;
-            let directory = (other.parent, other.child);
-            self.edges.directories.retain(|each| *each != directory);
-            let time = self.options.now;
-            let stats = self.namespace.stats_of(Inode(other.child));
-            let is_dir = self.namespace.store.dir(Inode(other.child)).is_some();
-            self.namespace.detach(time, second);
-            if is_dir {
-                // Sums of directories are not yet above them.
-                self.namespace.add_stats(Inode(other.parent), stats);
+                child,
+                name: store.name(&other).into(),
+            };
+            self.problem(Problem::EdgeRepeated(edge))?;
+            self.namespace.detach(now, second);
+            if self.namespace.store.names_of(child).next().is_none() {
+                let base = format!("lost_node_{child}");
+                let name = self.free_name(base.clone(), base.as_bytes());
+                self.namespace
+                    .attach(now, Inode::ROOT, &name, child)
+                    .map_err(|_| Problem::OutOfMemory)?;
             }
         }
         Ok(())
