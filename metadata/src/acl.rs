@@ -77,21 +77,16 @@ pub struct Inherited {
 }
 
 impl Acl {
-    /// A list from its parts. Bits that are no permissions are dropped.
+    /// A list from its parts. Bits that are no permissions mean nothing, but are kept as 3.0.117
+    /// keeps them.
     pub fn new(
-        words: [u16; 4],
+        [user, group, other, mask]: [u16; 4],
         named_users: impl IntoIterator<Item = AclEntry>,
         named_groups: impl IntoIterator<Item = AclEntry>,
     ) -> Acl {
-        let [user, group, other, mask] =
-            words.map(|word| if word == UNSET { UNSET } else { word & 7 });
-        let clean = |entry: AclEntry| AclEntry {
-            permission: entry.permission & 7,
-            ..entry
-        };
-        let mut named: Vec<AclEntry> = named_users.into_iter().map(clean).collect();
+        let mut named: Vec<AclEntry> = named_users.into_iter().collect();
         let users = named.len() as u32;
-        named.extend(named_groups.into_iter().map(clean));
+        named.extend(named_groups);
         Acl {
             user,
             group,
@@ -210,11 +205,12 @@ impl Acl {
         (self.user & 7) << 6 | (self.mask & 7) << 3 | self.other & 7
     }
 
-    /// chmod: the owner, mask and other entries follow the mode bits (wire-client-master §11.2).
+    /// chmod: the permission bits of the owner, mask and other entries follow the mode bits (wire-client-master §11.2).
     pub fn change_mode(&mut self, mode: u16) {
-        self.user = mode >> 6 & 7;
-        self.mask = mode >> 3 & 7;
-        self.other = mode & 7;
+        let put = |word: &mut u16, bits: u16| *word = *word & !7 | bits & 7;
+        put(&mut self.user, mode >> 6);
+        put(&mut self.mask, mode >> 3);
+        put(&mut self.other, mode);
     }
 }
 

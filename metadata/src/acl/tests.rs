@@ -80,11 +80,16 @@ fn modes_shown_and_changed() {
     assert_eq!(list, acl([7, 4, 1, 5], &[(1, 7)], &[]));
     let unmasked = acl([6, 4, 0, UNSET], &[(1, 7)], &[]);
     assert_eq!(unmasked.shown_mode(0o640), 0o670, "no mask masks nothing");
-    let partial = acl([UNSET, 0o17, UNSET, 6], &[(1, 0o77)], &[]);
-    assert_eq!(
-        partial.filled_from(0o741),
-        acl([7, 7, 1, 6], &[(1, 7)], &[])
-    );
+    let partial = acl([UNSET, 5, UNSET, 6], &[(1, 7)], &[]);
+    let filled = acl([7, 5, 1, 6], &[(1, 7)], &[]);
+    assert_eq!(partial.filled_from(0o741), filled);
+    let mut unmasked = unmasked;
+    unmasked.change_mode(0o751);
+    assert_eq!(unmasked.mask, 0xFFFD, "as 3.0.117 has it");
+    assert_eq!(unmasked.shown_mode(0), 0o751);
+    let strange = acl([0xFFF, 4, 0, 0xFFF0], &[(1, 0xFF)], &[]);
+    assert_eq!(masks(strange.allowed(OWNER, GROUP, OWNER, &[])), "01234567");
+    assert_eq!(masks(strange.allowed(OWNER, GROUP, 1, &[])), "0");
     let unmasked = acl([6, 4, 0, UNSET], &[], &[]);
     assert!(unmasked.is_minimal() && !unmasked.is_removal());
     assert!(acl([UNSET; 4], &[], &[]).is_removal());
