@@ -183,12 +183,11 @@ fn images_of_1_6_become_images_of_3_0() {
         if !data.starts_with(b"MFSM 1.5") {
             continue;
         }
-        let before = path.replace("/after.mfs", "/sessions.after.mfs");
-        let before = before.replace("/before.mfs", "/sessions.before.mfs");
-        let (phase, sessions) = before.split_once('/').unwrap();
+        let (phase, name) = path.split_once('/').unwrap();
+        let sessions = format!("sessions.{name}");
         let options = LoadOptions {
             now: 5,
-            sessions: archive.phase(phase).get(sessions),
+            sessions: archive.phase(phase).get(&sessions),
             ..LoadOptions::default()
         };
         let loaded = loaded(path, data, &options);
