@@ -7,6 +7,8 @@ mod database;
 mod list;
 mod orders;
 mod register;
+#[cfg(test)]
+mod tests;
 
 pub use database::command;
 pub use list::entries;
