@@ -56,11 +56,13 @@ impl Core {
     pub fn new(ns: Namespace, settings: Settings, now: Now, seed: u64) -> Core {
         let mut chunks = Chunks::new(&settings.chunks, now, seed);
         chunks.attach(&ns);
+        let mut servers = chunkserver::Servers::default();
+        servers.set_remap(settings.remap);
         Core {
             now,
             chunks,
             clients: client::Clients::new(seed),
-            servers: chunkserver::Servers::default(),
+            servers,
             loggers: metalogger::Loggers::default(),
             admin: admin::Admin::default(),
             periodic: periodic::Periodic::default(),
@@ -127,6 +129,7 @@ impl Core {
     /// New settings hold from now on.
     pub fn reconfigure(&mut self, settings: Settings) {
         self.chunks.reload(&settings.chunks);
+        self.servers.set_remap(settings.remap);
         self.settings = settings;
     }
 

@@ -2,6 +2,7 @@
 
 use crate::chunks::{ChunkSettings, ReplicationLimits, Reserve, UniqueMode};
 use crate::journal::SaveMode;
+use crate::topology::Remap;
 use daemon::config::Config;
 use metadata::access::AtimeMode;
 use std::collections::BTreeMap;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub images_kept: u32,
     /// Hours between two images (`METADATA_SAVE_FREQ`).
     pub save_every_hours: u32,
+    /// Addresses that chunkservers get instead of their own (`REMAP_*`).
+    pub remap: Option<Remap>,
     /// `mfsexports.cfg`.
     pub exports_file: PathBuf,
     /// `mfstopology.cfg`.
@@ -70,6 +73,7 @@ impl Default for Settings {
             back_logs: 50,
             images_kept: 1,
             save_every_hours: 1,
+            remap: None,
             exports_file: PathBuf::from("/etc/mfs/mfsexports.cfg"),
             topology_file: PathBuf::from("/etc/mfs/mfstopology.cfg"),
             written: BTreeMap::new(),
@@ -108,6 +112,7 @@ impl Settings {
             back_logs,
             images_kept: config.u32("BACK_META_KEEP_PREVIOUS"),
             save_every_hours: config.u32("METADATA_SAVE_FREQ").min((back_logs / 2).max(1)),
+            remap: remap(config),
             exports_file: PathBuf::from(config.text("EXPORTS_FILENAME")),
             topology_file: PathBuf::from(config.text("TOPOLOGY_FILENAME")),
             written: config
@@ -124,6 +129,19 @@ impl Settings {
             .and_then(|name| self.written.get(name))
             .map_or("", String::as_str)
     }
+}
+
+fn remap(config: &Config) -> Option<Remap> {
+    let class = |key| config.is_set(key).then(|| config.text(key));
+    let remap = Remap::from_config(
+        config.u32("REMAP_BITS"),
+        class("REMAP_SOURCE_IP_CLASS"),
+        class("REMAP_DESTINATION_IP_CLASS"),
+    );
+    remap.unwrap_or_else(|error| {
+        tracing::warn!("{error}");
+        None
+    })
 }
 
 fn chunk_settings(config: &Config) -> ChunkSettings {

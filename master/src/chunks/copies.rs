@@ -514,7 +514,7 @@ mod tests {
             assert_eq!(state.busy(), busy);
             assert_eq!(state.wrong_version(), wrong);
             assert_eq!(state.marked(true), marked);
-            assert_eq!(marked.marked(false).is_marked(), false);
+            assert!(!marked.marked(false).is_marked());
             assert_eq!(busy.valid().busy(), busy);
         }
         assert_eq!(Invalid.marked(true), Invalid);

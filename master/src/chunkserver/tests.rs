@@ -348,7 +348,7 @@ fn commands_about_servers() {
     let link = master.connection(71);
     master.register(link, begin(71, 9422, 0));
     master.lines();
-    let mut order = |master: &mut Master, action, last| {
+    let order = |master: &mut Master, action, last| {
         let result = command(&mut master.core, action, address(last, 9422));
         (result, master.lines())
     };
