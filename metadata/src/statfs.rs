@@ -40,20 +40,17 @@ impl Namespace {
     /// Space and inodes that STATFS shows to the caller.
     pub fn statfs_usage(&self, who: &Caller) -> StatfsUsage {
         let totals = &self.store.totals;
-        match who.root {
-            Inode(0) => StatfsUsage::default(),
-            Inode::ROOT => StatfsUsage {
-                trash_space: totals.trash_bytes,
-                sustained_space: totals.sustained_bytes,
-                inodes: totals.inodes,
-            },
-            root => StatfsUsage {
-                inodes: self
-                    .store
-                    .dir(root)
-                    .map_or(0, |dir| dir.stats.inodes.wrapping_add(1)),
-                ..StatfsUsage::default()
-            },
+        if who.root == Inode(0) {
+            return StatfsUsage::default();
+        }
+        let is_whole = who.root == Inode::ROOT;
+        StatfsUsage {
+            trash_space: if is_whole { totals.trash_bytes } else { 0 },
+            sustained_space: if is_whole { totals.sustained_bytes } else { 0 },
+            inodes: self
+                .store
+                .dir(who.root)
+                .map_or(0, |dir| dir.stats.inodes.wrapping_add(1)),
         }
     }
 

@@ -15,21 +15,31 @@ use proto::client::query::StatfsReply;
 use proto::client::{AttrReply, Credentials, Gids, kind};
 use proto::{Inode, Status};
 
-/// User and group of the shortest GETATTR, which tells neither.
+/// User and group, mapped and unmapped, of the shortest GETATTR, which tells neither.
 const NOBODY_IN_PARTICULAR: u32 = 12345;
 
 /// GETATTR.
 pub fn getattr(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
     let request = Getattr::decode(payload, conn.version)?;
     core.count(conn, Counter::Getattr);
-    let (uid, gid) = request
-        .caller
-        .unwrap_or((NOBODY_IN_PARTICULAR, NOBODY_IN_PARTICULAR));
+    let (uid, gid) = request.caller.unwrap_or_default();
     let caller = Credentials {
         uid,
         gids: Gids::Single(gid),
     };
     core.as_caller(conn, &caller, |core, who| {
+        let nobody = Caller {
+            uid: NOBODY_IN_PARTICULAR,
+            gids: &[NOBODY_IN_PARTICULAR],
+            sent_uid: NOBODY_IN_PARTICULAR,
+            sent_gid: NOBODY_IN_PARTICULAR,
+            ..*who
+        };
+        let who = if request.caller.is_none() {
+            &nobody
+        } else {
+            who
+        };
         let result = core
             .inode_or_open(who, request.inode, request.opened)
             .and_then(|inode| core.ns.attr(who, inode))
@@ -101,12 +111,10 @@ fn open_file(
     let length = core.ns.node(inode).map_or(0, |node| node.length);
     let (ns, mut tx) = core.change();
     ns.open(&mut tx, who, inode, flags, !conn.version.has_open_flags())?;
-    if cuts {
+    if cuts && length != 0 {
         core.clients.append_ends.forget(inode);
-        core.clients.marks.changed_by(inode, who.session);
-        if length != 0 {
-            super::push::length_changed(core, inode, 0, Some(conn.link));
-        }
+        core.clients.marks.drop_others(inode, who.session);
+        super::push::length_changed(core, inode, 0, Some(conn.link));
     }
     if flags & open_want::CACHE_CLEARED != 0 {
         core.clients.marks.validate(inode, who.session);

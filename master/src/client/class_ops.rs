@@ -99,11 +99,12 @@ fn assign(
     let first = named(classes, request.class);
     let (source, class) = match request.replacement {
         Some(name) => (first, named(classes, Class::Named(name))),
-        None => (ClassId(0), first),
+        // A goal is exchanged for itself: nothing changes.
+        None => (first, first),
     };
     let operation = request.mode & SMODE_BITS;
     let is_exchange = operation == SMODE_EXCHANGE;
-    if is_exchange && (request.replacement.is_none() || source == ClassId(0)) {
+    if is_exchange && source == ClassId(0) {
         return Err(Status::Einval);
     }
     if operation != SMODE_SET && !is_exchange && !is_predefined(class) {

@@ -11,9 +11,6 @@ use crate::core::Core;
 use proto::client::kind;
 use proto::wire::Malformed;
 
-/// Lengths of a NOP: with and without msgid.
-const NOP_LENGTHS: [usize; 2] = [4, 0];
-
 /// First and last type of the monitoring messages.
 const MONITORING: std::ops::RangeInclusive<u32> = 500..=547;
 
@@ -30,8 +27,7 @@ pub fn dispatch(core: &mut Core, conn: &Conn, kind: u32, payload: &[u8]) -> Hand
 /// What everybody may send.
 fn common(core: &mut Core, conn: &Conn, kind: u32, payload: &[u8]) -> Handled {
     match kind {
-        kind::NOP if NOP_LENGTHS.contains(&payload.len()) => Ok(()),
-        kind::UNKNOWN_COMMAND | kind::BAD_COMMAND_SIZE => Ok(()),
+        kind::NOP | kind::UNKNOWN_COMMAND | kind::BAD_COMMAND_SIZE => Ok(()),
         kind::GET_VERSION => queries::get_version(core, conn, payload),
         kind::GET_CONFIG => queries::get_config(core, conn, payload),
         kind::REGISTER => register::register(core, conn, payload),

@@ -108,14 +108,14 @@ fn find(
     let mut servers = std::mem::take(&mut core.clients.scratch.servers);
     servers.clear();
     let mut chunk = None;
-    if node.kind.has_data() {
+    if node.kind.has_data() && conn.version.has_lookup_flags() {
         let usable = masks & READ_OR_WRITE != 0;
         if usable && core.is_cache_valid(who, found.inode, &node) {
             flags |= lookup_flag::KEEP_CACHE;
         } else {
             attr.flags &= !flag::DATA_CACHE;
         }
-        if usable && node.slots == 1 && conn.version.has_lookup_flags() {
+        if usable && node.slots == 1 {
             chunk = first_chunk(core, conn, who, found.inode, &mut servers);
         }
     }
@@ -208,6 +208,9 @@ fn list(
     request: &Readdir<'_>,
 ) -> Result<(), Status> {
     let with_attributes = request.flags & readdir_flag::WITH_ATTRIBUTES != 0;
+    if who.is_denied(disable::READDIR) {
+        return Err(Status::Eperm);
+    }
     let directory = core.ns.resolve(who, request.inode)?;
     let (from, entries_max) = request
         .page

@@ -218,8 +218,10 @@ fn new_session(core: &mut Core, conn: &Conn, wanted: &Wanted<'_>) -> Result<Sess
 fn directory(core: &Core, path: &[u8]) -> Result<Inode, Status> {
     let mut inode = Inode::ROOT;
     for name in path.split(|&byte| byte == b'/') {
-        if name.is_empty() {
-            continue;
+        match name {
+            b"" => continue,
+            b"." | b".." => return Err(Status::Einval),
+            _ => {}
         }
         let found = core.ns.lookup(&Caller::MASTER, inode, name);
         inode = match found {

@@ -141,7 +141,10 @@ fn locks_of_a_session_that_is_removed_go_to_those_who_wait() {
         "{answers:?}"
     );
     let lines = String::from_utf8_lossy(room.core.out.lines.bytes()).into_owned();
-    let removed = lines.find("|SESDEL(1)").unwrap();
-    let granted = lines.rfind("|FLOCK(2,2,").unwrap();
-    assert!(removed < granted, "in the order of effect: {lines}");
+    let steps = ["|FLOCK(2,1,", ",U)", "|FLOCK(2,2,", ",R)", "|SESDEL(1)"];
+    let mut rest = &lines[lines.find("|SESDISCONNECTED(1)").unwrap()..];
+    for step in steps {
+        let at = rest.find(step);
+        rest = &rest[at.unwrap_or_else(|| panic!("{step} in its place in {lines}"))..];
+    }
 }
