@@ -4,6 +4,7 @@
 
 mod archive;
 mod image;
+mod real;
 
 use archive::Archive;
 use image::{Compare, Image, assert_same, differences};
