@@ -35,15 +35,34 @@ struct LogFile {
     file: Option<File>,
     /// Length up to which every line is whole.
     length: u64,
-    unsynced: bool,
+    unsynced: Unsynced,
+}
+
+/// What is not on stable storage yet.
+#[derive(Debug, Default)]
+struct Unsynced {
+    /// Lines of the current file.
+    lines: bool,
+    /// Names in the directory.
+    names: bool,
+    /// Files with lines that have been rotated away.
+    rotated: Vec<File>,
 }
 
 impl LogFile {
+    fn new(directory: &Path) -> LogFile {
+        LogFile {
+            directory: directory.to_owned(),
+            file: None,
+            length: 0,
+            unsynced: Unsynced::default(),
+        }
+    }
+
     fn path(&self) -> PathBuf {
         self.directory.join(CURRENT)
     }
 
-    /// Opens the file, making its name durable when it is new.
     fn file(&mut self) -> io::Result<&File> {
         if self.file.is_none() {
             let path = self.path();
@@ -55,9 +74,7 @@ impl LogFile {
                 .mode(0o640)
                 .open(&path)?;
             self.length = file.metadata()?.len();
-            if !existed {
-                sync_directory(&self.directory)?;
-            }
+            self.unsynced.names |= !existed;
             self.file = Some(file);
         }
         self.file
@@ -65,19 +82,18 @@ impl LogFile {
             .ok_or_else(|| io::Error::other("changelog is not open"))
     }
 
-    /// Appends a batch, all or nothing.
+    /// Appends a batch, all or nothing. With `sync` it is on stable storage afterwards, and so is
+    /// everything before it.
     fn append(&mut self, batch: &[u8], sync: bool) -> io::Result<()> {
-        let length = {
-            self.file()?;
-            self.length
-        };
+        self.file()?;
+        let length = self.length;
         let file = self.file()?;
-        let written = file
-            .write_all_at(batch, length)
-            .and_then(|()| if sync { file.sync_data() } else { Ok(()) });
-        if let Err(error) = written {
+        let written = file.write_all_at(batch, length);
+        self.unsynced.lines = true;
+        let saved = written.and_then(|()| if sync { self.sync() } else { Ok(()) });
+        if let Err(error) = saved {
             // A tail that may be half a line must not be taken for a whole one after a crash.
-            if let Err(error) = file.set_len(length) {
+            if let Err(error) = self.file().and_then(|file| file.set_len(length)) {
                 tracing::error!(
                     "{}: can't cut a half-written line: {error}",
                     self.path().display()
@@ -86,17 +102,59 @@ impl LogFile {
             return Err(error);
         }
         self.length = length + batch.len() as u64;
-        self.unsynced = !sync;
         Ok(())
     }
 
-    fn sync(&mut self) {
-        if let Some(file) = self.file.as_ref().filter(|_| self.unsynced) {
-            if let Err(error) = file.sync_data() {
-                tracing::error!("{}: can't sync: {error}", self.path().display());
-            }
-            self.unsynced = false;
+    /// What has to be synced, and everything counts as synced now. The handles are other ones than
+    /// the main thread's, so that nobody who syncs them has to hold the lock.
+    fn take_unsynced(&mut self) -> io::Result<Vec<File>> {
+        let mut files = Vec::new();
+        if self.unsynced.lines
+            && let Some(file) = &self.file
+        {
+            files.push(file.try_clone()?);
         }
+        if self.unsynced.names {
+            files.push(File::open(&self.directory)?);
+        }
+        self.unsynced.lines = false;
+        self.unsynced.names = false;
+        files.append(&mut self.unsynced.rotated);
+        Ok(files)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        for file in &self.unsynced.rotated {
+            file.sync_data()?;
+        }
+        if self.unsynced.lines
+            && let Some(file) = &self.file
+        {
+            file.sync_data()?;
+        }
+        if self.unsynced.names {
+            sync_directory(&self.directory)?;
+        }
+        self.unsynced = Unsynced::default();
+        Ok(())
+    }
+
+    /// Shifts the files; what is not synced is synced later.
+    fn rotate(&mut self, keep: u32) -> io::Result<()> {
+        if let Some(file) = self.file.take()
+            && std::mem::take(&mut self.unsynced.lines)
+        {
+            self.unsynced.rotated.push(file);
+        }
+        self.unsynced.names = true;
+        let name = |number: u32| self.directory.join(format!("changelog.{number}.mfs"));
+        if keep == 0 {
+            ignore_missing(std::fs::remove_file(name(0)))?;
+        }
+        for number in (0..keep).rev() {
+            ignore_missing(std::fs::rename(name(number), name(number + 1)))?;
+        }
+        Ok(())
     }
 }
 
@@ -136,12 +194,7 @@ impl Journal {
         mode: SaveMode,
         done: impl Fn(Vec<u8>) + Send + 'static,
     ) -> io::Result<Journal> {
-        let log = Arc::new(Mutex::new(LogFile {
-            directory: directory.to_owned(),
-            file: None,
-            length: 0,
-            unsynced: false,
-        }));
+        let log = Arc::new(Mutex::new(LogFile::new(directory)));
         let (batches, received) = channel();
         let shared = Arc::clone(&log);
         let thread = std::thread::Builder::new()
@@ -195,20 +248,11 @@ impl Journal {
     }
 
     /// Shifts the changelogs by one number, keeping `keep` old ones; the next batch begins a new
-    /// `changelog.0.mfs` (metadata-and-changelog §2.3). Must not be called while
+    /// `changelog.0.mfs` (metadata-and-changelog §2.3). Nobody waits for a disk: what was not synced
+    /// is synced with the next durable batch or in the background. Must not be called while
     /// [`Journal::is_busy`].
     pub fn rotate(&mut self, keep: u32) -> io::Result<()> {
-        let mut log = lock(&self.log);
-        log.sync();
-        log.file = None;
-        let name = |number: u32| log.directory.join(format!("changelog.{number}.mfs"));
-        if keep == 0 {
-            ignore_missing(std::fs::remove_file(name(0)))?;
-        }
-        for number in (0..keep).rev() {
-            ignore_missing(std::fs::rename(name(number), name(number + 1)))?;
-        }
-        sync_directory(&log.directory)
+        lock(&self.log).rotate(keep)
     }
 
     /// Waits until everything handed over is on stable storage, and ends the thread.
@@ -219,7 +263,10 @@ impl Journal {
         {
             tracing::error!("the changelog writer ended by a panic");
         }
-        lock(&self.log).sync();
+        let mut log = lock(&self.log);
+        if let Err(error) = log.sync() {
+            tracing::error!("{}: can't sync: {error}", log.path().display());
+        }
     }
 }
 
@@ -267,16 +314,9 @@ fn write_batches(log: &Mutex<LogFile>, batches: &Receiver<Vec<u8>>, done: impl F
                 done(batch);
             }
             Err(RecvTimeoutError::Timeout) => {
-                // The sync runs on a second handle, so that the main thread never waits for it.
-                let handle = {
-                    let mut log = lock(log);
-                    let unsynced = std::mem::take(&mut log.unsynced);
-                    log.file
-                        .as_ref()
-                        .filter(|_| unsynced)
-                        .and_then(|file| file.try_clone().ok())
-                };
-                if let Some(Err(error)) = handle.map(|file| file.sync_data()) {
+                let synced = { lock(log).take_unsynced() }
+                    .and_then(|files| files.iter().try_for_each(File::sync_all));
+                if let Err(error) = synced {
                     tracing::error!("can't sync the changelog: {error}");
                 }
             }

@@ -1,6 +1,7 @@
 //! The data directory: which image is loaded, how a new one takes its place
 //! (metadata-and-changelog §2).
 
+use crate::datadir::disk::SteadyFile;
 use crate::datadir::{self, Recovery};
 use crate::replay;
 use daemon::log;
@@ -194,7 +195,9 @@ fn write(directory: &Path, images_kept: u32, view: &View) -> io::Result<()> {
         .map_or(0, |since| {
             u32::try_from(since.as_secs()).unwrap_or(u32::MAX)
         });
-    let saved = datadir::disk::save(directory, images_kept, |file| image::save(view, now, file))?;
+    let saved = datadir::disk::save(directory, images_kept, |file| {
+        image::save(view, now, SteadyFile::new(file))
+    })?;
     let mut crc = OpenOptions::new()
         .create(true)
         .truncate(true)

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +27,8 @@ pub const EMERGENCY_PLACES: [&str; 8] = [
 ];
 /// Longest line of a changelog that is looked for, in bytes.
 const LINE_BYTES_MAX: u64 = 256 * 1024;
+/// What is written of an image before it is synced.
+const SYNC_STEP_BYTES: usize = 8 << 20;
 /// Mode of every file here.
 const MODE: u32 = 0o640;
 
@@ -238,6 +240,43 @@ fn write_synced<T>(path: &Path, write: impl FnOnce(&mut File) -> io::Result<T>) 
     let value = write(&mut file)?;
     file.sync_all()?;
     Ok(value)
+}
+
+/// A file that goes to the disk as it is written: one long sync at its end would hold up everything
+/// else that the disk is asked for, the changelog first.
+#[derive(Debug)]
+pub struct SteadyFile<'a> {
+    file: &'a mut File,
+    unsynced: usize,
+}
+
+impl<'a> SteadyFile<'a> {
+    /// A file that is written from here on.
+    pub fn new(file: &'a mut File) -> Self {
+        SteadyFile { file, unsynced: 0 }
+    }
+}
+
+impl Write for SteadyFile<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.unsynced += written;
+        if self.unsynced >= SYNC_STEP_BYTES {
+            self.unsynced = 0;
+            self.file.sync_data()?;
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Seek for SteadyFile<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
 }
 
 #[cfg(test)]
