@@ -19,6 +19,8 @@ const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 const LEAD: Duration = Duration::from_secs(25);
 /// Shortest time before the hour that counts as *without a save*.
 const CALM_MIN: Duration = Duration::from_secs(5);
+/// How long before the hour it is looked whether the save begins.
+const LOOK_BEFORE: Duration = Duration::from_secs(1);
 /// How long is measured after the save.
 const AFTER: Duration = Duration::from_secs(3);
 /// A save that takes longer is given up.
@@ -41,9 +43,9 @@ pub fn report(millions: u32, ours_only: bool) -> Result<()> {
         let files = u64::from(millions) * 1_000_000;
         grow(&target, files)?;
         target.stop()?;
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-        let hour = Instant::now() + LEAD;
-        let ahead = 3600 - (wall + LEAD.as_secs()) % 3600;
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        let hour = Instant::now() + LEAD - Duration::from_nanos(wall.subsec_nanos().into());
+        let ahead = 3600 - (wall.as_secs() + LEAD.as_secs()) % 3600;
         target.set_environment(vec![
             ("LD_PRELOAD".to_owned(), FAKETIME.to_owned()),
             ("FAKETIME".to_owned(), format!("+{ahead}s")),
@@ -55,8 +57,11 @@ pub fn report(millions: u32, ours_only: bool) -> Result<()> {
             hour.saturating_duration_since(Instant::now()) >= CALM_MIN,
             "loading took too long for the lead of {LEAD:?}"
         );
-        let image = || target.file_number("metadata.mfs.back");
-        let measured = target.inside(|address| Paced::connect(address, files)?.run(hour, image))?;
+        // The changelogs rotate when the save begins.
+        let begun = || target.file_number("changelog.0.mfs");
+        let done = || target.file_number("metadata.mfs.back");
+        let measured =
+            target.inside(|address| Paced::connect(address, files)?.run(hour, begun, done))?;
         let took = measured.save.as_secs_f64();
         for (when, latency) in [("before", &measured.before), ("save", &measured.during)] {
             println!(
@@ -112,11 +117,19 @@ impl Paced {
         })
     }
 
-    /// Runs over the hour; `image` tells which file the newest image is.
-    fn run(mut self, hour: Instant, image: impl Fn() -> u64) -> Result<Measured> {
+    /// Runs over the hour. What `begun` and `done` give changes when the save begins and when it
+    /// is done.
+    fn run(
+        mut self,
+        hour: Instant,
+        begun: impl Fn() -> u64,
+        done: impl Fn() -> u64,
+    ) -> Result<Measured> {
         let histogram = || Histogram::new_with_bounds(1, LATENCY_MAX_MICROS, 3);
         let (mut before, mut during) = (histogram()?, histogram()?);
-        let old_image = image();
+        let image = done();
+        let mut log = 0;
+        let mut save: Option<Instant> = None;
         let mut saved: Option<Instant> = None;
         let mut due = Instant::now();
         let mut buffer = vec![0; 64 << 10];
@@ -125,7 +138,11 @@ impl Paced {
             if now >= due {
                 self.send()?;
                 due += PERIOD;
-                if now >= hour && saved.is_none() && image() != old_image {
+                if now + LOOK_BEFORE < hour {
+                    log = begun();
+                } else if save.is_none() && begun() != log {
+                    save = Some(now);
+                } else if save.is_some() && saved.is_none() && done() != image {
                     saved = Some(now);
                 }
                 match saved {
@@ -146,14 +163,16 @@ impl Paced {
                 Some(&timeout),
             )?;
             if !events.is_empty() {
-                let calm = Instant::now() + Duration::from_secs(1) < hour;
+                let calm = Instant::now() + LOOK_BEFORE < hour;
                 self.receive(&mut buffer, if calm { &mut before } else { &mut during })?;
             }
         }
         Ok(Measured {
             before,
             during,
-            save: saved.map_or(SAVE_MAX, |at| at.saturating_duration_since(hour)),
+            save: saved.zip(save).map_or(SAVE_MAX, |(end, begin)| {
+                end.saturating_duration_since(begin)
+            }),
         })
     }
 

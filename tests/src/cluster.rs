@@ -411,10 +411,14 @@ fn pid_of(lock: &Path) -> Result<i32> {
         .with_context(|| format!("{}: no process number", lock.display()))
 }
 
+/// Whether a process and all its threads have ended. The first thread can be a zombie before the
+/// others have closed what they share, locks among it.
 fn is_zombie(pid: i32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    let ended = fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
         stat.rsplit(')')
             .next()
             .is_some_and(|rest| rest.trim().starts_with('Z'))
-    })
+    });
+    ended && threads <= 1
 }
