@@ -72,7 +72,7 @@ impl Namespace {
             gid: if imposes_gid { above.gid } else { who.gid() },
         };
         let rdev = if new.kind.is_device() { new.rdev } else { 0 };
-        let inode = self.apply_create(tx, parent, name, made, rdev)?;
+        let inode = self.make_node(tx, parent, name, made, rdev)?;
         self.log(
             tx,
             &Entry::Create {
@@ -99,6 +99,18 @@ impl Namespace {
         new: NewInode,
         rdev: u32,
     ) -> Result<Inode, Status> {
+        self.check_absent(parent, name)?;
+        self.make_node(tx, parent, name, new, rdev)
+    }
+
+    fn make_node(
+        &mut self,
+        tx: &mut Tx,
+        parent: Inode,
+        name: &[u8],
+        new: NewInode,
+        rdev: u32,
+    ) -> Result<Inode, Status> {
         let inode = self.make(tx, parent, name, new)?;
         if new.kind.is_device()
             && let Ok(node) = self.node_mut(inode)
@@ -108,7 +120,17 @@ impl Namespace {
         Ok(inode)
     }
 
-    /// A new inode with a name.
+    /// The checks of a replayed name: 3, 2, 6 bad name, 5 exists.
+    fn check_absent(&self, parent: Inode, name: &[u8]) -> Result<(), Status> {
+        self.directory_or(parent)?;
+        check_name(name)?;
+        if self.find(parent, name).is_some() {
+            return Err(Status::Eexist);
+        }
+        Ok(())
+    }
+
+    /// A new inode with a name, which is known to be free.
     fn make(
         &mut self,
         tx: &mut Tx,
@@ -116,11 +138,6 @@ impl Namespace {
         name: &[u8],
         new: NewInode,
     ) -> Result<Inode, Status> {
-        self.directory_or(parent)?;
-        check_name(name)?;
-        if self.find(parent, name).is_some() {
-            return Err(Status::Eexist);
-        }
         let inode = self.new_inode(tx.now, parent, new)?;
         if let Err(status) = self.attach(tx.now, parent, name, inode) {
             self.discard_inode(inode);
@@ -182,7 +199,7 @@ impl Namespace {
         let above = self.node_or(parent)?;
         let imposes_gid = above.mode() & 0o2000 != 0;
         let gid = if imposes_gid { above.gid } else { who.gid() };
-        let inode = self.apply_symlink(tx, parent, name, target, who.uid, gid)?;
+        let inode = self.make_symlink(tx, parent, name, target, who.uid, gid)?;
         self.log(
             tx,
             &Entry::Symlink {
@@ -210,6 +227,19 @@ impl Namespace {
         if !is_valid_target(target) {
             return Err(Status::Einval);
         }
+        self.check_absent(parent, name)?;
+        self.make_symlink(tx, parent, name, target, uid, gid)
+    }
+
+    fn make_symlink(
+        &mut self,
+        tx: &mut Tx,
+        parent: Inode,
+        name: &[u8],
+        target: &[u8],
+        uid: u32,
+        gid: u32,
+    ) -> Result<Inode, Status> {
         let new = NewInode {
             kind: NodeKind::Symlink,
             mode: 0o777,
@@ -241,11 +271,7 @@ impl Namespace {
         name: &[u8],
     ) -> Result<(), Status> {
         self.check_gains(who, parent)?;
-        check_name(name)?;
-        if self.find(parent, name).is_some() {
-            return Err(Status::Eexist);
-        }
-        Ok(())
+        self.check_absent(parent, name)
     }
 }
 

@@ -84,6 +84,30 @@ impl Namespace {
         }
     }
 
+    /// Brings the real sizes of directories in line with storage classes that were changed: looks at
+    /// `budget` inode numbers from `from` on. The number to go on with; `None` at the end.
+    ///
+    /// Until this walk comes by, a file counts with the copies that its class asked for before
+    /// (master-behaviour §4.2). No line is written: replicas walk for themselves.
+    pub fn refresh_real_sizes(&mut self, from: Inode, budget: u32) -> Option<Inode> {
+        let end = from.0.saturating_add(budget);
+        for inode in (from.0..end).map(Inode) {
+            let Some(node) = self.store.node(inode).filter(|node| node.kind().has_data()) else {
+                continue;
+            };
+            let copies = self.classes.counted_copies(node.class);
+            if node.counted_copies() == copies {
+                continue;
+            }
+            let before = self.store.stats(node);
+            if let Some(node) = self.store.node_mut(inode) {
+                node.set_counted_copies(copies);
+            }
+            self.correct_stats(inode, before);
+        }
+        (end <= self.store.max_inode).then_some(Inode(end))
+    }
+
     /// Highest inode number ever used.
     pub fn max_inode(&self) -> u32 {
         self.store.max_inode
