@@ -130,9 +130,7 @@ impl ChunkTable {
     /// A chunk by its place.
     #[inline]
     pub fn at(&self, index: ChunkIndex) -> Option<&ChunkRecord> {
-        self.records
-            .get(index.0)
-            .filter(|record| record.id != ChunkId::HOLE && !record.unknown)
+        self.records.get(index.0).filter(|record| record.is_known())
     }
 
     pub(crate) fn find_mut(&mut self, id: ChunkId) -> Option<&mut ChunkRecord> {
@@ -158,7 +156,7 @@ impl ChunkTable {
 
     /// Number of records.
     pub fn len(&self) -> u32 {
-        self.records.len()
+        self.records.count()
     }
 
     /// Whether there is none.
@@ -170,7 +168,7 @@ impl ChunkTable {
     pub fn iter(&self) -> impl Iterator<Item = (ChunkIndex, &ChunkRecord)> {
         self.records
             .iter()
-            .filter(|(_, record)| record.id != ChunkId::HOLE && !record.unknown)
+            .filter(|(_, record)| record.is_known())
             .map(|(at, record)| (ChunkIndex(at), record))
     }
 

@@ -205,7 +205,7 @@ impl Namespace {
         }
         let index = (length / CHUNK_BYTES) as u32;
         let at = self.store.slots.get(node.slots(), index);
-        if length % CHUNK_BYTES == 0 || at == 0 {
+        if length.is_multiple_of(CHUNK_BYTES) || at == 0 {
             return Ok(TruncatePlan::SetLength);
         }
         let shared = self

@@ -52,7 +52,7 @@ impl Namespace {
     /// Memory by kind of record.
     pub fn memory(&self) -> MemoryReport {
         let store = &self.store;
-        let names = u64::from(store.edges.len());
+        let names = u64::from(store.edges.count());
         MemoryReport {
             nodes: Memory::of_records::<NodeRecord>(
                 u64::from(self.inode_bound()),

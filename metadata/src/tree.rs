@@ -347,40 +347,6 @@ impl Namespace {
         Ok(())
     }
 
-    /// Gives an inode a name at the end of a directory, without touching times: how images are
-    /// loaded.
-    ///
-    /// # Errors
-    /// 9: no room.
-    pub(crate) fn attach_last(
-        &mut self,
-        parent: Inode,
-        name: &[u8],
-        child: Inode,
-        edge_id: u64,
-    ) -> Result<(), Status> {
-        let directory = *self.node_or(parent)?;
-        let last = directory.last_entry();
-        let edge = EdgeRecord {
-            edge_id,
-            parent: parent.0,
-            child: child.0,
-            prev: last,
-            ..EdgeRecord::default()
-        };
-        let at = self.new_edge(edge, name)?;
-        let directory = self.node_mut(parent)?;
-        directory.set_last_entry(at);
-        if last == 0 {
-            directory.set_first_entry(at);
-        }
-        if let Some(record) = self.edge_mut(last) {
-            record.next = at;
-        }
-        self.enter(at, parent, name, child);
-        Ok(())
-    }
-
     /// Makes a name in a directory known everywhere but in the chain of the directory.
     fn enter(&mut self, edge: u32, parent: Inode, name: &[u8], child: Inode) {
         self.link_child(edge, child);

@@ -74,9 +74,9 @@ impl Namespace {
         }
         let edges = walk.entries + walk.detached;
         if totals != self.store.totals
-            || self.index.len() != walk.entries
-            || self.store.edges.len() as usize != edges
-            || self.store.dirs.len() != totals.by_kind[usize::from(NodeKind::Directory.number())]
+            || self.index.count() != walk.entries
+            || self.store.edges.count() as usize != edges
+            || self.store.dirs.count() != totals.by_kind[usize::from(NodeKind::Directory.number())]
         {
             walk.found.push(Inconsistency::Totals);
         }

@@ -118,6 +118,6 @@ impl View {
         self.chunks
             .iter()
             .map(|(_, record)| record)
-            .filter(|record| record.id != ChunkId::HOLE && !record.unknown)
+            .filter(|record| record.is_known())
     }
 }

@@ -108,7 +108,7 @@ impl Index {
     }
 
     /// Number of edges.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.shards.iter().map(|table| table.len).sum()
     }
 }
@@ -232,7 +232,7 @@ mod tests {
                 index.insert(hash, edge);
                 known.insert(edge, hash);
             }
-            assert_eq!(index.len(), known.len());
+            assert_eq!(index.count(), known.len());
             for edge in 1..=90 {
                 let found = index.find(crowded(edge), |other| other == edge);
                 assert_eq!(found.is_some(), known.contains_key(&edge), "edge {edge}");
@@ -247,7 +247,7 @@ mod tests {
             .map(|edge| (index.hash(edge / 10, &edge.to_be_bytes()), edge))
             .collect();
         assert_eq!(index.fill(&names), []);
-        assert_eq!(index.len(), names.len());
+        assert_eq!(index.count(), names.len());
         for &(hash, edge) in &names {
             assert_eq!(index.find(hash, |other| other == edge), Some(edge));
         }

@@ -182,7 +182,7 @@ impl<T: Reusable, const N: usize> Slab<T, N> {
     }
 
     /// Number of records in use.
-    pub fn len(&self) -> u32 {
+    pub fn count(&self) -> u32 {
         self.live
     }
 
@@ -258,7 +258,7 @@ mod tests {
         assert_eq!(given, [1, 2, 3, 4, 5, 6]);
         slab.remove(2);
         slab.remove(5);
-        assert_eq!(slab.len(), 4);
+        assert_eq!(slab.count(), 4);
         assert_eq!(
             [
                 slab.insert(Link(20)),

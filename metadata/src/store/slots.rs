@@ -271,7 +271,7 @@ mod tests {
             word = lists.set(word, index, 0).expect("room");
         }
         assert_eq!(word, 0);
-        assert_eq!(lists.lists.len(), 0, "no list is left");
+        assert_eq!(lists.lists.count(), 0, "no list is left");
     }
 
     #[test]
