@@ -128,3 +128,31 @@ fn repair() {
          owner repair /open/file 1 7     -> ok REPAIR(9,1):7",
     );
 }
+
+#[test]
+fn appended_chunks_begin_behind_the_file_and_end_with_the_source() {
+    const CHUNK: u64 = 1 << 26;
+    let mut world = crate::world::World::new();
+    let mut step = |step: &str| {
+        let words: Vec<&str> = step.split_whitespace().collect();
+        world.run(words[0], &words[1..]).expect(step);
+        let node = world.ns.node(world.inode("/open/file")).expect("file");
+        (node.length, node.slots)
+    };
+    step("owner write /open/full/x 1");
+    step("owner writeend /open/full/x 67108869");
+    assert_eq!(
+        step("owner append /open/file /open/full/x 0 0 9"),
+        (CHUNK + 5, 2)
+    );
+    assert_eq!(
+        step("owner append /open/file /open/full/x 0 0 1"),
+        (3 * CHUNK, 2),
+        "appended holes are no slots"
+    );
+    assert_eq!(
+        step("owner append /open/file /open/full/x 0 1 2"),
+        (3 * CHUNK + 5, 4)
+    );
+    assert_eq!(world.ns.verify(), []);
+}
