@@ -111,16 +111,18 @@ impl Storage {
         let bytes = unsafe { memmap2::Mmap::map(&file) }
             .map_err(|error| format!("error reading {name}: {error}"))?;
         let sessions = std::fs::read(self.path(SESSIONS)).ok();
-        let loaded = image::load(
-            &bytes,
-            &image::LoadOptions {
-                now,
-                ignore: options.ignore_errors,
-                seed,
-                quota_grace_seconds: options.quota_grace_seconds,
-                sessions: sessions.as_deref(),
-            },
-        )
+        let load_options = image::LoadOptions {
+            now,
+            ignore: options.ignore_errors,
+            seed,
+            quota_grace_seconds: options.quota_grace_seconds,
+            sessions: sessions.as_deref(),
+        };
+        let loaded = std::thread::scope(|scope| {
+            // The file is brought in ahead of the reader; older kernels bring it in as it is read.
+            scope.spawn(|| bytes.advise(memmap2::Advice::PopulateRead));
+            image::load(&bytes, &load_options)
+        })
         .map_err(|error| format!("{name}: {error}\nerror loading {name}"))?;
         for repair in &loaded.repairs {
             tracing::warn!("{name}: {repair}");

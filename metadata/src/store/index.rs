@@ -62,7 +62,7 @@ impl Index {
     }
 
     /// Makes the index of exactly these names, given by hash and edge: each table gets its size at
-    /// once. Pairs of edges whose names may be equal are returned.
+    /// once, on all processors. Pairs of edges whose names may be equal are returned.
     pub fn fill(&mut self, names: &[(u64, u32)]) -> Vec<(u32, u32)> {
         let mut ends = vec![0usize; SHARDS + 1];
         for (hash, _) in names {
@@ -78,17 +78,29 @@ impl Index {
             grouped[*at] = (hash as u32, edge);
             *at += 1;
         }
-        let mut equal = Vec::new();
-        for (table, bounds) in self.shards.iter_mut().zip(ends.windows(2)) {
-            let names = &grouped[bounds[0]..bounds[1]];
-            *table = Table::default();
-            table.reserve(names.len());
-            for &(hash, edge) in names {
-                equal.extend(table.candidates(hash).map(|(_, earlier)| (earlier, edge)));
-                table.insert(hash, edge);
-            }
-        }
-        equal
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let part = SHARDS.div_ceil(threads);
+        let names = &grouped[..];
+        std::thread::scope(|scope| {
+            let parts: Vec<_> = (self.shards.chunks_mut(part))
+                .zip(ends.chunks(part))
+                .zip(ends[1..].chunks(part))
+                .map(|((tables, starts), ends)| {
+                    scope.spawn(move || {
+                        let bounds = starts.iter().zip(ends);
+                        let filled = tables.iter_mut().zip(bounds);
+                        filled
+                            .flat_map(|(table, (&start, &end))| table.fill(&names[start..end]))
+                            .collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            let equal = parts.into_iter().map(|part| match part.join() {
+                Ok(equal) => equal,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            equal.flatten().collect()
+        })
     }
 
     /// Removes an edge; `false` when it was not there.
@@ -151,6 +163,18 @@ impl Table {
                 }
             }
         })
+    }
+
+    /// Makes the table of exactly these; returns edges with the same hash in pairs.
+    fn fill(&mut self, names: &[(u32, u32)]) -> Vec<(u32, u32)> {
+        *self = Table::default();
+        self.reserve(names.len());
+        let mut equal = Vec::new();
+        for &(hash, edge) in names {
+            equal.extend(self.candidates(hash).map(|(_, earlier)| (earlier, edge)));
+            self.insert(hash, edge);
+        }
+        equal
     }
 
     /// Makes room for `more` entries.
