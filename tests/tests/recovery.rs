@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Kills in the normal run; `--long` makes it 200.
@@ -29,15 +29,21 @@ fn nothing_acknowledged_is_missing_after_kills() -> Result<()> {
     })?;
     let mount = cluster.mount("mnt", &[])?;
     let stop = AtomicBool::new(false);
+    let done = AtomicU64::new(0);
     let acknowledged = std::thread::scope(|scope| -> Result<Vec<BTreeSet<String>>> {
         let workers: Vec<_> = (0..4)
             .map(|worker| {
-                let (mount, stop) = (&mount, &stop);
-                scope.spawn(move || work(mount, worker, stop))
+                let (mount, stop, done) = (&mount, &stop, &done);
+                scope.spawn(move || work(mount, worker, stop, done))
             })
             .collect();
         let outcome = (0..kills).try_for_each(|round| -> Result<()> {
-            std::thread::sleep(Duration::from_millis(150 + (round as u64 * 37) % 400));
+            // The mount comes back within two seconds; then any moment of the load will do.
+            let before = done.load(Ordering::Relaxed);
+            wait_until("the load goes on", || {
+                done.load(Ordering::Relaxed) > before + 20
+            })?;
+            std::thread::sleep(Duration::from_millis((round as u64 * 37) % 100));
             cluster.kill_master()?;
             cluster
                 .master("start")?
@@ -72,7 +78,12 @@ fn nothing_acknowledged_is_missing_after_kills() -> Result<()> {
 }
 
 /// Makes, renames and removes files until told to stop; says which names have to exist.
-fn work(mount: &Path, worker: usize, stop: &AtomicBool) -> Result<BTreeSet<String>> {
+fn work(
+    mount: &Path,
+    worker: usize,
+    stop: &AtomicBool,
+    done: &AtomicU64,
+) -> Result<BTreeSet<String>> {
     let folder = mount.join(format!("w{worker}"));
     fs::create_dir(&folder)?;
     let mut present = BTreeSet::new();
@@ -88,6 +99,7 @@ fn work(mount: &Path, worker: usize, stop: &AtomicBool) -> Result<BTreeSet<Strin
             Err(error) => return Err(error).with_context(|| format!("create {name}")),
         }
         present.insert(name.clone());
+        done.fetch_add(1, Ordering::Relaxed);
         if number % 5 == 4 {
             let old = format!("f{}", number - 2);
             let new = format!("r{number}");
