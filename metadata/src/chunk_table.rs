@@ -195,6 +195,56 @@ impl ChunkTable {
         Some(at)
     }
 
+    /// Fills an empty table with the records of an image, in the order of their numbers; those whose
+    /// number occurs a second time are left out and returned.
+    pub(crate) fn fill(&mut self, mut records: Vec<ChunkRecord>) -> Vec<ChunkId> {
+        records.sort_unstable_by_key(|record| record.id);
+        let mut repeated = Vec::new();
+        records.dedup_by(|later, earlier| {
+            let is_same = later.id == earlier.id;
+            if is_same {
+                repeated.push(later.id);
+            }
+            is_same
+        });
+        let each = records.len() / SHARDS;
+        for shard in &mut self.index {
+            // The tables are filled alike; one with more names grows by itself.
+            *shard = HashTable::with_capacity(each + each / 8);
+        }
+        for record in records {
+            let hash = self.hasher.hash_one(record.id.0);
+            let Some(at) = self.records.insert(record) else {
+                break;
+            };
+            let (records, hasher) = (&self.records, &self.hasher);
+            self.index[Self::shard(hash)].insert_unique(hash, at, |&at| {
+                hasher.hash_one(records.get(at).map_or(0, |record| record.id.0))
+            });
+        }
+        repeated
+    }
+
+    /// The place of every number that has a record, unless the numbers are spread too far.
+    pub(crate) fn places(&self) -> Vec<u32> {
+        let highest = self.records.iter().map(|(_, record)| record.id.0).max();
+        let numbers = highest.unwrap_or(0) + 1;
+        if numbers > 16 * u64::from(self.records.len()) + 4096 {
+            return Vec::new();
+        }
+        let mut places = vec![0; usize::try_from(numbers).unwrap_or(0)];
+        for (at, record) in self.records.iter() {
+            let place = usize::try_from(record.id.0).ok();
+            if let Some(place) = place.and_then(|number| places.get_mut(number)) {
+                *place = at;
+            }
+        }
+        if let Some(hole) = places.first_mut() {
+            *hole = 0;
+        }
+        places
+    }
+
     /// The place of a number that a file refers to, which may have no record.
     pub(crate) fn place_or_unknown(&mut self, id: ChunkId) -> Option<u32> {
         self.place(id).or_else(|| {

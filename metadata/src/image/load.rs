@@ -102,6 +102,10 @@ struct Loader<'a> {
     /// The section being read.
     section: Option<Section>,
     edges: edges::EdgesSeen,
+    /// Place of each chunk by its number, when the chunks were read first.
+    places: Vec<u32>,
+    /// Bytes left behind the section of chunks when it has been read before its turn.
+    chunks_read: Option<usize>,
     /// What a file of 4.x loses.
     lost: Vec<String>,
 }
@@ -117,6 +121,8 @@ impl<'a> Loader<'a> {
             container: CONTAINER_2_0,
             section: None,
             edges: edges::EdgesSeen::default(),
+            places: Vec::new(),
+            chunks_read: None,
             lost: Vec::new(),
         }
     }
@@ -208,7 +214,32 @@ impl<'a> Loader<'a> {
         }
     }
 
+    /// Finds the chunks by the lengths of the sections before them, and reads them: what refers to
+    /// them comes earlier in the file. A file without lengths is read in its own order.
+    fn chunks_first(&mut self) -> Outcome<()> {
+        let start = self.reader;
+        while let Ok(Some(header)) = SectionHeader::decode(&mut self.reader) {
+            let Some(length) = header.length else {
+                break;
+            };
+            if header.name == Section::Chunks.name() && header.version <= Section::Chunks.version()
+            {
+                self.section = Some(Section::Chunks);
+                self.chunks_in_bulk(header.version, length)?;
+                self.chunks_read = Some(self.reader.remaining());
+                break;
+            }
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            if self.reader.bytes(length).is_err() {
+                break;
+            }
+        }
+        self.reader = start;
+        Ok(())
+    }
+
     fn sections(&mut self) -> Outcome<()> {
+        self.chunks_first()?;
         while let Some(header) = SectionHeader::decode(&mut self.reader)? {
             self.section = Section::from_name(header.name);
             let before = self.reader.remaining() as u64;
@@ -296,7 +327,14 @@ impl<'a> Loader<'a> {
             Section::Flocks => self.flocks(),
             Section::PosixLocks => self.posix_locks(),
             Section::Servers => self.servers(version),
-            Section::Chunks => self.chunks(version),
+            Section::Chunks => match self.chunks_read.take() {
+                Some(remaining) => {
+                    let read = self.reader.remaining().saturating_sub(remaining);
+                    self.reader.bytes(read)?;
+                    Ok(())
+                }
+                None => self.chunks(version),
+            },
         }
     }
 }

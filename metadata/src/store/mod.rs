@@ -218,14 +218,14 @@ impl Store {
     }
 
     /// Statistics of a file with this length and chunk list.
-    fn file_stats(&self, node: &NodeRecord) -> DirStats {
+    fn file_stats(slots: &SlotLists, node: &NodeRecord) -> DirStats {
         let (length, word) = (node.file_length(), node.slots());
-        let chunks = self.slots.used(word);
+        let chunks = slots.used(word);
         let last_slot = (length / CHUNK_BYTES).min(u64::from(u32::MAX)) as u32;
         let rest = length % CHUNK_BYTES;
         let mut behind = 0;
         let mut last = false;
-        for (index, _) in self.slots.used_from(word, last_slot) {
+        for (index, _) in slots.used_from(word, last_slot) {
             if index == last_slot && rest > 0 {
                 last = true;
             } else {
@@ -248,16 +248,24 @@ impl Store {
 
     /// What one name of an inode adds to the statistics of the directories above.
     pub fn stats(&self, node: &NodeRecord) -> DirStats {
+        if node.is_dir() {
+            let below = self.dirs.get(node.dir()).map(|dir| dir.stats);
+            return below.unwrap_or_default().plus(DirStats {
+                inodes: 1,
+                dirs: 1,
+                ..DirStats::default()
+            });
+        }
+        Store::leaf_stats(&self.slots, node)
+    }
+
+    /// The same of an inode that is no directory: these need nothing but its chunk list.
+    pub(crate) fn leaf_stats(slots: &SlotLists, node: &NodeRecord) -> DirStats {
         match node.kind() {
-            NodeKind::File | NodeKind::Trash | NodeKind::Sustained => self.file_stats(node),
-            NodeKind::Directory => {
-                let below = self.dirs.get(node.dir()).map(|dir| dir.stats);
-                below.unwrap_or_default().plus(DirStats {
-                    inodes: 1,
-                    dirs: 1,
-                    ..DirStats::default()
-                })
+            NodeKind::File | NodeKind::Trash | NodeKind::Sustained => {
+                Store::file_stats(slots, node)
             }
+            NodeKind::Directory => DirStats::default(),
             NodeKind::Symlink => DirStats {
                 inodes: 1,
                 length: node.target().1 as u64,

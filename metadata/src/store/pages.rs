@@ -90,6 +90,25 @@ impl<T: Clone + Default, const N: usize> Pages<T, N> {
         &mut self.page_mut(start)[first..N.min(first + count)]
     }
 
+    /// Makes all pages up to that of an index.
+    pub fn reach(&mut self, index: u32) {
+        for page in 0..=index >> Self::SHIFT {
+            self.page_mut(page << Self::SHIFT);
+        }
+    }
+
+    /// All existing pages at once, to change records all over them without looking at each access
+    /// whether a frozen copy shares the page.
+    pub fn exclusive(&mut self) -> Exclusive<'_, T, N> {
+        let groups = self.groups.iter_mut().map(|group| {
+            let pages = Arc::make_mut(group.as_mut()?).iter_mut();
+            Some(pages.map(|page| page.as_mut().map(Arc::make_mut)).collect())
+        });
+        Exclusive {
+            groups: groups.collect(),
+        }
+    }
+
     /// All records of existing pages, ascending by index.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         self.groups
@@ -107,6 +126,25 @@ impl<T: Clone + Default, const N: usize> Pages<T, N> {
                 let numbered = records.iter().enumerate();
                 numbered.map(move |(place, record)| ((first + place) as u32, record))
             })
+    }
+}
+
+/// The pages of one group that exist.
+type Reached<'a, T, const N: usize> = Vec<Option<&'a mut [T; N]>>;
+
+/// Existing pages of a [`Pages`], made one's own; see [`Pages::exclusive`].
+#[derive(Debug)]
+pub struct Exclusive<'a, T, const N: usize> {
+    groups: Vec<Option<Reached<'a, T, N>>>,
+}
+
+impl<T: Clone + Default, const N: usize> Exclusive<'_, T, N> {
+    /// The record of an index; `None` when its page does not exist.
+    #[inline]
+    pub fn get_mut(&mut self, index: u32) -> Option<&mut T> {
+        let (group, page, record) = Pages::<T, N>::split(index);
+        let pages = self.groups.get_mut(group)?.as_mut()?;
+        Some(&mut pages.get_mut(page)?.as_mut()?[record])
     }
 }
 
@@ -179,6 +217,11 @@ impl<T: Reusable, const N: usize> Slab<T, N> {
     #[inline]
     pub fn get_mut(&mut self, index: u32) -> Option<&mut T> {
         self.pages.get_mut(index)
+    }
+
+    /// All records at once, see [`Pages::exclusive`].
+    pub fn exclusive(&mut self) -> Exclusive<'_, T, N> {
+        self.pages.exclusive()
     }
 
     /// Number of records in use.

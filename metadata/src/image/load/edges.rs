@@ -5,10 +5,13 @@ use super::{Loader, Outcome};
 use crate::image::{Problem, problem::Edge};
 use crate::store::dirs::DirStats;
 use crate::store::edge::EdgeRecord as Stored;
-use crate::store::{DETACHED_PATH_BYTES_MAX, FIRST_EDGE_ID};
+use crate::store::node::NodeRecord as Node;
+use crate::store::pages::Exclusive;
+use crate::store::{DETACHED_PATH_BYTES_MAX, FIRST_EDGE_ID, Store};
 use proto::changelog::NAME_BYTES_MAX;
 use proto::image::{EdgeRecord, decode_edge_header};
 use proto::{Inode, NodeKind};
+use std::borrow::Cow;
 
 /// What is remembered about all names until the file has been read.
 #[derive(Debug, Default)]
@@ -36,6 +39,17 @@ struct Group {
     last_id: u64,
 }
 
+/// All inodes, see [`crate::store::pages::Pages::exclusive`].
+type NodePages<'p> = Exclusive<'p, Node, 256>;
+
+/// An inode that exists.
+#[inline]
+fn node_in<'p>(pages: &'p mut NodePages<'_>, inode: Inode) -> Option<&'p mut Node> {
+    pages
+        .get_mut(inode.0)
+        .filter(|node| node.kind_if_used().is_some())
+}
+
 /// The last bytes of a name that is too long.
 fn cut(name: &[u8], max: usize) -> &[u8] {
     &name[name.len().saturating_sub(max)..]
@@ -59,21 +73,32 @@ impl<'a> Loader<'a> {
         self.namespace.store.next_edge_id = next_edge.unwrap_or(FIRST_EDGE_ID + 1);
         let inodes = self.namespace.store.totals.inodes as usize;
         self.edges.hashes.reserve(inodes);
+        let mut nodes = std::mem::take(&mut self.namespace.store.nodes);
+        let mut pages = nodes.exclusive();
         let mut group = Group::default();
+        let mut detached = Vec::new();
         while let Some(edge) = EdgeRecord::decode(&mut self.reader, version)? {
-            self.edge(edge, &mut group)?;
+            let name = self.name_of(&edge)?;
+            if edge.parent == Inode(0) {
+                detached.push((edge, name));
+            } else {
+                self.edge(edge, &name, &mut group, &mut pages)?;
+            }
         }
-        self.close_group(&group);
+        self.close_group(&group, &mut pages);
+        self.namespace.store.nodes = nodes;
+        for (edge, name) in detached {
+            self.detached_edge(edge, &name)?;
+        }
         Ok(())
     }
 
+    /// The name, replaced when there is none, and cut when it is too long.
     #[inline]
-    fn edge(&mut self, mut edge: EdgeRecord<'a>, group: &mut Group) -> Outcome<()> {
-        let replacement;
+    fn name_of(&mut self, edge: &EdgeRecord<'a>) -> Outcome<Cow<'a, [u8]>> {
         if edge.name.is_empty() {
-            self.problem(Problem::EdgeEmptyName(shown(&edge)))?;
-            replacement = format!("(empty {})", edge.child);
-            return self.edge_with(edge, replacement.as_bytes(), group);
+            self.problem(Problem::EdgeEmptyName(shown(edge)))?;
+            return Ok(Cow::Owned(format!("(empty {})", edge.child).into_bytes()));
         }
         let max = if edge.parent == Inode(0) {
             DETACHED_PATH_BYTES_MAX
@@ -81,37 +106,44 @@ impl<'a> Loader<'a> {
             NAME_BYTES_MAX
         };
         if edge.name.len() > max {
-            self.problem(Problem::EdgeNameTooLong(shown(&edge)))?;
-            edge.name = cut(edge.name, max);
+            self.problem(Problem::EdgeNameTooLong(shown(edge)))?;
         }
-        self.edge_with(edge, edge.name, group)
+        Ok(Cow::Borrowed(cut(edge.name, max)))
     }
 
-    #[inline]
-    fn edge_with(&mut self, edge: EdgeRecord<'_>, name: &[u8], group: &mut Group) -> Outcome<()> {
+    fn detached_edge(&mut self, edge: EdgeRecord<'_>, name: &[u8]) -> Outcome<()> {
         let Some(child) = self.namespace.store.node(edge.child) else {
             return self.problem(Problem::EdgeNoChild(shown(&edge)));
         };
-        let is_dir = child.is_dir();
-        if edge.parent == Inode(0) {
-            if !child.kind().is_detached() {
-                return Err(Problem::EdgeNotDetached(shown(&edge)));
-            }
-            if child.names != 0 {
-                return self.problem(Problem::EdgeRepeated(shown(&edge)));
-            }
-            return self
-                .namespace
-                .attach_detached(edge.child, name, edge.edge_id)
-                .map_err(|_| Problem::OutOfMemory);
+        if !child.kind().is_detached() {
+            return Err(Problem::EdgeNotDetached(shown(&edge)));
         }
-        if is_dir && (child.names != 0 || edge.child == Inode::ROOT) {
+        if child.names != 0 {
+            return self.problem(Problem::EdgeRepeated(shown(&edge)));
+        }
+        self.namespace
+            .attach_detached(edge.child, name, edge.edge_id)
+            .map_err(|_| Problem::OutOfMemory)
+    }
+
+    #[inline]
+    fn edge(
+        &mut self,
+        edge: EdgeRecord<'_>,
+        name: &[u8],
+        group: &mut Group,
+        pages: &mut NodePages<'_>,
+    ) -> Outcome<()> {
+        let Some(child) = node_in(pages, edge.child) else {
+            return self.problem(Problem::EdgeNoChild(shown(&edge)));
+        };
+        if child.is_dir() && (child.names != 0 || edge.child == Inode::ROOT) {
             return self.problem(Problem::EdgeSecondOfDirectory(shown(&edge)));
         }
         if edge.parent != group.parent {
-            self.close_group(group);
+            self.close_group(group, pages);
             *group = Group::default();
-            if !self.open_group(&edge, group)? {
+            if !self.open_group(&edge, group, pages)? {
                 self.edges.stray.push((edge.child, name.into()));
                 return Ok(());
             }
@@ -128,16 +160,22 @@ impl<'a> Loader<'a> {
         }
         group.last = at;
         group.entries += 1;
-        let (stats, is_dir) = self.name_child(at, edge.parent, edge.child);
-        group.stats = group.stats.plus(stats);
-        group.subdirectories += u32::from(is_dir);
+        if let Some(child) = node_in(pages, edge.child) {
+            let (stats, is_dir) = self.name_child(at, &edge, child);
+            group.stats = group.stats.plus(stats);
+            group.subdirectories += u32::from(is_dir);
+        }
         Ok(())
     }
 
     /// Begins the entries of a directory; `false` when there is no such directory.
-    fn open_group(&mut self, edge: &EdgeRecord<'_>, group: &mut Group) -> Outcome<bool> {
-        let store = &self.namespace.store;
-        let Some(parent) = store.node(edge.parent) else {
+    fn open_group(
+        &mut self,
+        edge: &EdgeRecord<'_>,
+        group: &mut Group,
+        pages: &mut NodePages<'_>,
+    ) -> Outcome<bool> {
+        let Some(parent) = node_in(pages, edge.parent) else {
             self.problem(Problem::EdgeNoParent(shown(edge)))?;
             return Ok(false);
         };
@@ -148,6 +186,7 @@ impl<'a> Loader<'a> {
         group.parent = edge.parent;
         (group.first, group.last) = (parent.first_entry(), parent.last_entry());
         if group.last != 0 {
+            let store = &self.namespace.store;
             group.last_id = store.edges.get(group.last).map_or(0, |last| last.edge_id);
             self.problem(Problem::EdgeSequence(shown(edge)))?;
         }
@@ -155,16 +194,15 @@ impl<'a> Loader<'a> {
     }
 
     /// Writes down what the entries of a directory mean for it.
-    fn close_group(&mut self, group: &Group) {
-        let store = &mut self.namespace.store;
-        let Some(parent) = store.node_mut(group.parent) else {
+    fn close_group(&mut self, group: &Group, pages: &mut NodePages<'_>) {
+        let Some(parent) = node_in(pages, group.parent) else {
             return;
         };
         parent.set_first_entry(group.first);
         parent.set_last_entry(group.last);
         parent.links += group.subdirectories;
         let dir = parent.dir();
-        if let Some(record) = store.dirs.get_mut(dir) {
+        if let Some(record) = self.namespace.store.dirs.get_mut(dir) {
             record.entries += group.entries;
             record.stats = record.stats.plus(group.stats);
         }
@@ -203,20 +241,16 @@ impl<'a> Loader<'a> {
     /// Links a name to its inode: what the inode adds to the directory itself, and whether it is a
     /// directory, whose own content is added later.
     #[inline]
-    fn name_child(&mut self, at: u32, parent: Inode, child: Inode) -> (DirStats, bool) {
+    fn name_child(&mut self, at: u32, edge: &EdgeRecord<'_>, node: &mut Node) -> (DirStats, bool) {
         let store = &mut self.namespace.store;
-        let Some(node) = store.node_mut(child) else {
-            return (DirStats::default(), false);
-        };
         let older = std::mem::replace(&mut node.names, at);
         let is_dir = node.is_dir();
         let mut stats = DirStats::default();
         if is_dir {
-            self.edges.directories.push((parent.0, child.0));
+            self.edges.directories.push((edge.parent.0, edge.child.0));
         } else {
             node.links += 1;
-            let node = *node;
-            stats = store.stats(&node);
+            stats = Store::leaf_stats(&store.slots, node);
         }
         if older != 0 {
             if let Some(record) = store.edges.get_mut(at) {
@@ -242,8 +276,11 @@ impl<'a> Loader<'a> {
         };
         let at = self.store_edge(&edge, name, 0)?;
         self.index_late_names();
-        let (stats, is_dir) = self.name_child(at, Inode::ROOT, child);
+        let node = self.namespace.store.node(child).copied();
+        let mut node = node.ok_or(Problem::Orphan(child))?;
+        let (stats, is_dir) = self.name_child(at, &edge, &mut node);
         let store = &mut self.namespace.store;
+        *store.nodes.slot(child.0) = node;
         let root = store.node_mut(Inode::ROOT).ok_or(Problem::RootMissing)?;
         let next = root.first_entry();
         root.set_first_entry(at);

@@ -1,24 +1,105 @@
 //! NODE: inodes with their chunk lists.
 
 use super::{Loader, Outcome};
+use crate::chunk_table::ChunkRecord;
 use crate::image::Problem;
 use crate::storage_class::ClassUses;
 use crate::store::dirs::DirRecord;
 use crate::store::node::NodeRecord as Node;
+use crate::store::pages::Exclusive;
 use crate::tree::TRASH_HOURS_DEFAULT;
 use proto::image::{ChunkList, NodeBody, NodeHeader, NodeRecord};
-use proto::{ClassId, Inode, NodeKind};
+use proto::{ChunkId, ClassId, Inode, NodeKind};
 
-impl Loader<'_> {
+/// Inodes for one page up to which it is worth making all pages before they are filled.
+const INODES_PER_PAGE_MIN: u32 = 16;
+/// Bytes of the smallest record.
+const NODE_BYTES_MIN: usize = 32;
+/// Pages that are made even for fewer inodes.
+const PAGES_MIN: u32 = 1 << 10;
+
+/// Chunks as the inodes of an image see them.
+struct Chunks<'p> {
+    records: Exclusive<'p, ChunkRecord, 256>,
+    /// Place of each chunk by its number.
+    places: &'p [u32],
+    /// References that change the class of a chunk: they are counted last.
+    later: Vec<(u32, ClassId)>,
+}
+
+impl Chunks<'_> {
+    /// The place of a chunk that has a record.
+    #[inline]
+    fn place(&self, chunk: ChunkId) -> Option<u32> {
+        let index = usize::try_from(chunk.0).ok()?;
+        self.places.get(index).copied().filter(|&at| at != 0)
+    }
+
+    /// A slot of a file refers to the chunk.
+    #[inline]
+    fn refer(&mut self, at: u32, class: ClassId) {
+        match self.records.get_mut(at) {
+            Some(record) if record.references == 0 || record.class == class => {
+                record.class = class;
+                record.references += 1;
+            }
+            _ => self.later.push((at, class)),
+        }
+    }
+}
+
+impl<'a> Loader<'a> {
+    /// Records of inodes and chunks lie all over the memory: their pages are made one's own first,
+    /// so that many of them can be on their way at once. What that has no place for comes last.
     pub(super) fn nodes(&mut self, version: u8) -> Outcome<()> {
         let header = NodeHeader::decode(&mut self.reader, self.container, version)?;
         let store = &mut self.namespace.store;
         store.max_inode = store.max_inode.max(header.max_inode);
+        let mut nodes = std::mem::take(&mut store.nodes);
+        // What the header says is a hint; what there is bounds it.
+        let nodes_max = self.reader.remaining() / NODE_BYTES_MIN;
+        let nodes_max = header
+            .nodes
+            .min(u32::try_from(nodes_max).unwrap_or(u32::MAX));
+        if header.max_inode >> 8 <= nodes_max / INODES_PER_PAGE_MIN + PAGES_MIN {
+            nodes.reach(header.max_inode);
+        }
+        let mut pages = nodes.exclusive();
+        let mut records = std::mem::take(&mut self.namespace.chunks.records);
+        let places = std::mem::take(&mut self.places);
+        let mut chunks = Chunks {
+            records: records.exclusive(),
+            places: &places,
+            later: Vec::new(),
+        };
         let copies: [u8; 256] =
             std::array::from_fn(|id| self.namespace.classes.counted_copies(ClassId(id as u8)));
         let mut uses = [ClassUses::default(); 256];
+        let mut rest: Vec<(Node, NodeRecord<'a>)> = Vec::new();
         while let Some(record) = NodeRecord::decode(&mut self.reader, version)? {
-            self.node(&record, version, &copies, &mut uses)?;
+            let mut node = self.node(&record, version, &copies, &mut uses)?;
+            let is_known = self.known_slots(&record, &mut node, &mut chunks)?;
+            match pages.get_mut(record.attributes.inode.0) {
+                Some(slot) if is_known => {
+                    if slot.kind_if_used().is_some() {
+                        return Err(Problem::NodeRepeated(record.attributes.inode));
+                    }
+                    *slot = node;
+                }
+                _ => rest.push((node, record)),
+            }
+        }
+        let later = chunks.later;
+        self.namespace.store.nodes = nodes;
+        self.namespace.chunks.records = records;
+        for (at, class) in later {
+            let namespace = &mut self.namespace;
+            namespace
+                .chunks
+                .load_reference(&namespace.classes, at, class);
+        }
+        for (node, record) in rest {
+            self.late_node(node, &record)?;
         }
         for (id, count) in (0..=u8::MAX).zip(uses) {
             self.namespace.classes.add_uses(ClassId(id), count);
@@ -26,6 +107,51 @@ impl Loader<'_> {
         Ok(())
     }
 
+    /// An inode that has no page yet, or chunks without records.
+    fn late_node(&mut self, mut node: Node, record: &NodeRecord<'_>) -> Outcome<()> {
+        if let NodeBody::Data { chunks, .. } = record.body
+            && node.slots() == 0
+        {
+            node.set_slots(self.slots(chunks, node.class)?);
+        }
+        let inode = record.attributes.inode;
+        let slot = self.namespace.store.nodes.slot(inode.0);
+        if slot.kind_if_used().is_some() {
+            return Err(Problem::NodeRepeated(inode));
+        }
+        *slot = node;
+        Ok(())
+    }
+
+    /// The chunk list of a file when all its chunks have records; `false` when it is still to come.
+    #[inline]
+    fn known_slots(
+        &mut self,
+        record: &NodeRecord<'_>,
+        node: &mut Node,
+        known: &mut Chunks<'_>,
+    ) -> Outcome<bool> {
+        let NodeBody::Data { chunks, .. } = record.body else {
+            return Ok(true);
+        };
+        let is_known = |chunk| chunk == ChunkId::HOLE || known.place(chunk).is_some();
+        if !chunks.iter().all(is_known) {
+            return Ok(false);
+        }
+        let mut word = 0;
+        for (index, chunk) in (0..).zip(chunks.iter()) {
+            let Some(at) = known.place(chunk) else {
+                continue;
+            };
+            known.refer(at, node.class);
+            let slots = &mut self.namespace.store.slots;
+            word = slots.set(word, index, at).ok_or(Problem::OutOfMemory)?;
+        }
+        node.set_slots(word);
+        Ok(true)
+    }
+
+    /// Everything of an inode but its chunk list.
     #[inline]
     fn node(
         &mut self,
@@ -33,7 +159,7 @@ impl Loader<'_> {
         version: u8,
         copies: &[u8; 256],
         uses: &mut [ClassUses; 256],
-    ) -> Outcome<()> {
+    ) -> Outcome<Node> {
         let attributes = &record.attributes;
         let (inode, kind) = (attributes.inode, attributes.kind);
         if inode == Inode(0) {
@@ -76,9 +202,8 @@ impl Loader<'_> {
                     self.problem(Problem::TargetReplaced(inode))?;
                 }
             }
-            NodeBody::Data { length, chunks, .. } => {
+            NodeBody::Data { length, .. } => {
                 node.set_file_length(length);
-                node.set_slots(self.slots(chunks, node.class)?);
                 for session in record.sessions() {
                     if self.namespace.sessions.get(session).is_some() {
                         self.namespace.open.insert(session, inode);
@@ -96,13 +221,8 @@ impl Loader<'_> {
         store.totals.inodes += 1;
         store.totals.by_kind[usize::from(kind.number())] += 1;
         store.max_inode = store.max_inode.max(inode.0);
-        let slot = store.nodes.slot(inode.0);
-        if slot.kind_if_used().is_some() {
-            return Err(Problem::NodeRepeated(inode));
-        }
-        *slot = node;
         self.namespace.used.take(inode.0);
-        Ok(())
+        Ok(node)
     }
 
     /// The word of a chunk list; the chunks get their references. Their records may come later, or
@@ -111,7 +231,7 @@ impl Loader<'_> {
     fn slots(&mut self, chunks: ChunkList<'_>, class: ClassId) -> Outcome<u32> {
         let mut word = 0;
         for (index, chunk) in (0..).zip(chunks.iter()) {
-            if chunk == proto::ChunkId::HOLE {
+            if chunk == ChunkId::HOLE {
                 continue;
             }
             let namespace = &mut self.namespace;

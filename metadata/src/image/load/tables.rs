@@ -360,19 +360,29 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
+    /// The chunks of a section of this length, before anything refers to them.
+    pub(super) fn chunks_in_bulk(&mut self, version: u8, length: u64) -> Outcome<()> {
+        self.namespace.chunks.next_id = self.reader.get()?;
+        // 16 bytes is the smallest record.
+        let most = usize::try_from(length / 16).unwrap_or(usize::MAX);
+        let most = most.min(self.reader.remaining() / 16);
+        let mut records = Vec::with_capacity(most);
+        while let Some(entry) = ChunkEntry::decode(&mut self.reader, version)? {
+            records.push(chunk_record(&entry));
+        }
+        for repeated in self.namespace.chunks.fill(records) {
+            self.problem(Problem::ChunkRepeated(repeated.0))?;
+        }
+        self.places = self.namespace.chunks.places();
+        Ok(())
+    }
+
     pub(super) fn chunks(&mut self, version: u8) -> Outcome<()> {
         self.namespace.chunks.next_id = self.reader.get()?;
         let mut newer = false;
         while let Some(entry) = ChunkEntry::decode(&mut self.reader, version)? {
             newer |= entry.has_newer_flags;
-            let record = ChunkRecord {
-                id: entry.chunk,
-                version: entry.version,
-                locked_to: entry.locked_to,
-                archived: entry.archived,
-                ..ChunkRecord::default()
-            };
-            if self.namespace.chunks.insert(record).is_none() {
+            if self.namespace.chunks.insert(chunk_record(&entry)).is_none() {
                 self.problem(Problem::ChunkRepeated(entry.chunk.0))?;
             }
         }
@@ -380,6 +390,16 @@ impl<'a> Loader<'a> {
             self.lose("trash flags of chunks and permissions to read zeros");
         }
         Ok(())
+    }
+}
+
+fn chunk_record(entry: &ChunkEntry) -> ChunkRecord {
+    ChunkRecord {
+        id: entry.chunk,
+        version: entry.version,
+        locked_to: entry.locked_to,
+        archived: entry.archived,
+        ..ChunkRecord::default()
     }
 }
 
