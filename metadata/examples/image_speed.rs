@@ -1,5 +1,6 @@
 //! How long a file system of many files takes to load and to save:
-//! `cargo run --release -p metadata --example image_speed -- FILES CHUNKS_PER_FILE`.
+//! `cargo run --release -p metadata --example image_speed -- FILES CHUNKS_PER_FILE [FILE]`;
+//! the image is written to FILE, for comparison with another program.
 //!
 //! The image is made like a real master's: inodes and chunks in the order of its hash tables, names
 //! by directory, newest first.
@@ -147,9 +148,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(text) => text.parse(),
         None => Ok(default),
     };
-    let (files, chunks) = (number(1_000_000)?, number(1)?);
+    let files = number(1_000_000)?;
+    let chunks = number(1)?;
     let data = image(files, chunks);
     println!("{files} files of {chunks} chunks: {} MB", data.len() >> 20);
+    if let Some(path) = arguments.next() {
+        std::fs::write(path, &data)?;
+    }
     let loaded = timed("loaded", || load(&data, &LoadOptions::default()))?;
     let view = timed("frozen", || loaded.namespace.freeze());
     let saved = timed("saved", || save_stream(&view, 1, std::io::sink()))?;

@@ -87,14 +87,6 @@ impl<'a> Phase<'a> {
             .unwrap_or_else(|| panic!("{}/{name} is missing", self.name))
     }
 
-    /// What the real restore made.
-    pub fn restored(&self) -> Option<&'a [u8]> {
-        match self.get("restored.same") {
-            Some(_) => self.get("after.mfs"),
-            None => self.get("restored.mfs"),
-        }
-    }
-
     /// The lines of its changelogs, oldest first.
     pub fn lines(&self) -> Vec<&'a [u8]> {
         (0..100)

@@ -146,7 +146,7 @@ fn check(phase: &archive::Phase<'_>, except: &[&str]) -> Result<(), String> {
     let mut report = differences(&ours, &after, Compare::Replayable, |section| {
         except.contains(&section)
     });
-    if let Some(restored) = phase.restored() {
+    if let Some(restored) = phase.get("restored.mfs") {
         let restored = Image::read(restored);
         report += &differences(&ours, &restored, Compare::Restored, |section| {
             // The real restore gives the root of a new file system the time of the restore.
