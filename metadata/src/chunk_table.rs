@@ -229,7 +229,7 @@ impl ChunkTable {
     pub(crate) fn places(&self) -> Vec<u32> {
         let highest = self.records.iter().map(|(_, record)| record.id.0).max();
         let numbers = highest.unwrap_or(0) + 1;
-        if numbers > 16 * u64::from(self.records.len()) + 4096 {
+        if numbers > 16 * u64::from(self.records.bound()) + 4096 {
             return Vec::new();
         }
         let mut places = vec![0; usize::try_from(numbers).unwrap_or(0)];
