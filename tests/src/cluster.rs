@@ -1,6 +1,6 @@
 //! A cluster on one loopback: a master, chunkservers on small disks in memory, a metalogger, mounts.
 
-use crate::command::{Output, run};
+use crate::command::{Output, run, run_for};
 use crate::namespace::{Namespace, PREFIX, kill};
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
@@ -32,6 +32,8 @@ const OTHER_IPS: [&str; 4] = [
 ];
 /// A master puts no chunk on a server whose report of chunks is younger.
 const SETTLING: Duration = Duration::from_secs(4);
+/// Longest run of a script.
+const SCRIPT_LIMIT: Duration = Duration::from_secs(300);
 /// How long anything may take to come up.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -120,7 +122,7 @@ impl Cluster {
             master_environment: Vec::new(),
             mounts: Vec::new(),
             disks: Vec::new(),
-            keep: false,
+            keep: std::env::var_os("LAB_KEEP").is_some(),
         };
         cluster.write_master_files()?;
         cluster
@@ -167,7 +169,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Leaves everything running and on disk when the value is dropped.
+    /// Leaves everything running and on disk when the value is dropped. `LAB_KEEP` in the
+    /// environment does the same for every cluster.
     pub fn keep(&mut self) {
         self.keep = true;
     }
@@ -327,6 +330,18 @@ impl Cluster {
         self.namespace.command(program)
     }
 
+    /// A shell script inside the cluster's network, in a directory; it has to succeed. Its output.
+    pub fn shell(&self, directory: &Path, text: &str) -> Result<String> {
+        run_for(
+            SCRIPT_LIMIT,
+            self.command("sh")
+                .args(["-e", "-c", text])
+                .current_dir(directory),
+        )?
+        .success()
+        .with_context(|| text.to_owned())
+    }
+
     /// `mfscli` with further arguments: its output.
     pub fn mfscli(&self, arguments: &[&str]) -> Result<String> {
         run(self
@@ -359,6 +374,7 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         if self.keep {
+            self.namespace.keep();
             return;
         }
         for point in &self.mounts {

@@ -12,6 +12,7 @@ pub const PREFIX: &str = "mfslab";
 #[derive(Debug)]
 pub struct Namespace {
     name: String,
+    keep: bool,
 }
 
 impl Namespace {
@@ -21,7 +22,7 @@ impl Namespace {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}-{}-{number}", std::process::id());
         ip(&["netns", "add", &name])?;
-        let namespace = Namespace { name };
+        let namespace = Namespace { name, keep: false };
         run(namespace.command("ip").args(["link", "set", "lo", "up"]))?.success()?;
         for address in addresses {
             let address = format!("{address}/32");
@@ -31,6 +32,11 @@ impl Namespace {
             .success()?;
         }
         Ok(namespace)
+    }
+
+    /// Leaves it and its processes when the value is dropped.
+    pub fn keep(&mut self) {
+        self.keep = true;
     }
 
     /// Name of the namespace, unique on the machine.
@@ -64,6 +70,9 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
+        if self.keep {
+            return;
+        }
         for pid in self.pids() {
             kill(pid, rustix::process::Signal::KILL);
         }
