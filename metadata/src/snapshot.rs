@@ -313,7 +313,7 @@ impl Namespace {
             copying.linked.insert(source, copy);
         }
         if !copying.is_like_cp() {
-            self.copy_attributes(tx, copying, node, copy)?;
+            self.copy_attributes(tx, copying, node, copy, true)?;
             self.copy_lists(source, copy);
         }
         Ok(Some(copy))
@@ -403,7 +403,7 @@ impl Namespace {
                 self.copy_content(tx, source, existing)?;
             }
         }
-        self.copy_attributes(tx, copying, node, copy)?;
+        self.copy_attributes(tx, copying, node, copy, false)?;
         Ok(copy)
     }
 
@@ -413,18 +413,22 @@ impl Namespace {
         length(one) == length(other) && chunks(one) == chunks(other)
     }
 
-    /// Owner, mode, class, trash time, extra and Windows attributes.
+    /// Owner, mode, class, trash time, extra and Windows attributes. A new copy keeps the group that
+    /// it got when it was made: that of a setgid directory.
     fn copy_attributes(
         &mut self,
         tx: &mut Tx,
         copying: &Copying,
         node: &NodeRecord,
         copy: Inode,
+        is_new: bool,
     ) -> Result<(), Status> {
         let (uid, gid, mode) = copying.owner(node);
         let record = self.node_mut(copy)?;
         record.uid = uid;
-        record.gid = gid;
+        if !is_new {
+            record.gid = gid;
+        }
         record.set_mode(mode);
         record.trash_hours = node.trash_hours;
         if !copying.is_like_cp() {

@@ -4,12 +4,14 @@
 
 mod archive;
 mod image;
+mod random;
 mod real;
 
 use archive::Archive;
 use image::{Compare, Image, assert_same, differences};
 use metadata::Namespace;
 use metadata::image::{LoadOptions, Loaded, Problem, load, save, save_stream};
+use random::World;
 use std::io::Cursor;
 
 #[test]
@@ -283,4 +285,42 @@ fn images_of_4_are_refused_and_what_they_would_lose_is_named() {
         |section| skips.contains(&section),
     );
     assert_eq!(report, "");
+}
+
+/// A clock after those of all golden data.
+const LATER: u32 = 1_900_000_000;
+
+/// The lines of random operations on an image, and the state that they lead to.
+fn at_random(data: &[u8], seed: u64, operations: usize) -> World {
+    let namespace = loaded("start", data, &LoadOptions::default()).namespace;
+    let mut world = World::new(namespace, seed, LATER);
+    let done = world.run(operations);
+    assert!(done > operations / 4, "{done} of {operations} are too few");
+    world
+}
+
+#[test]
+fn lines_of_random_operations_lead_to_the_same_state() {
+    let archive = Archive::open("3.0.117");
+    let before = archive.phase("10-locks-end").file("after.mfs");
+    for seed in 1..6 {
+        let world = at_random(before, seed, 3000);
+        let mut replayed = loaded("start", before, &LoadOptions::default()).namespace;
+        for (version, line) in world.out.lines.iter() {
+            let parsed = proto::changelog::parse(line).unwrap();
+            let result = replayed.replay(version, parsed.timestamp, &parsed.entry);
+            result.unwrap_or_else(|error| {
+                panic!("seed {seed}: {error}: {}", line.escape_ascii());
+            });
+        }
+        assert_eq!(world.ns.verify(), [], "seed {seed}");
+        assert_eq!(replayed.verify(), [], "seed {seed}");
+        let (ours, theirs) = (saved(&world.ns, LATER), saved(&replayed, LATER));
+        let (ours, theirs) = (Image::read(&ours), Image::read(&theirs));
+        let report = differences(&theirs, &ours, Compare::Replayable, |_| false);
+        assert!(
+            report.is_empty(),
+            "seed {seed}: + replayed, - done\n{report}"
+        );
+    }
 }

@@ -2,8 +2,8 @@
 //! directory of their own; `mfsmaster restore` opens no socket.
 
 use super::archive::Archive;
-use super::image::{Compare, Image, assert_same};
-use super::{BEFORE_ALL_LOCKS, LoadOptions, loaded, saved};
+use super::image::{Compare, Image, assert_same, differences};
+use super::{BEFORE_ALL_LOCKS, LATER, LoadOptions, at_random, loaded, saved};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -118,5 +118,43 @@ fn the_real_master_loads_our_files_and_stores_the_same() {
             &Image::read(&theirs),
             Compare::Replayable,
         );
+    }
+}
+
+/// What this project writes into changelogs is what the real master can replay.
+#[test]
+#[ignore = "some seconds; needs mfsmaster 3.0.117 and root"]
+fn mfsmaster_replays_lines_of_random_operations() {
+    let scratch = Scratch::new("metadata-lines");
+    let archive = Archive::open("3.0.117");
+    let before = archive.phase("10-locks-end").file("after.mfs");
+    let path = |name: &str| scratch.0.join(name);
+    let settings = format!(
+        "WORKING_USER = root\nWORKING_GROUP = root\nDATA_PATH = {0}\n\
+         EXPORTS_FILENAME = {0}/exports.cfg\n",
+        scratch.0.display()
+    );
+    std::fs::write(path("mfsmaster.cfg"), settings).unwrap();
+    std::fs::write(path("exports.cfg"), "* / rw\n").unwrap();
+    for seed in 1..21 {
+        let world = at_random(before, seed, 3000);
+        std::fs::write(path("metadata.mfs.back"), before).unwrap();
+        std::fs::write(path("changelog.0.mfs"), world.out.lines.bytes()).unwrap();
+        let configuration = path("mfsmaster.cfg");
+        let arguments = [Path::new("-c"), &configuration, Path::new("restore")];
+        let Some(output) = run("mfsmaster", &arguments) else {
+            return;
+        };
+        let messages = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "seed {seed}: {messages}");
+        let restored = std::fs::read(path("metadata.mfs")).unwrap();
+        let ours = saved(&world.ns, LATER);
+        let (ours, restored) = (Image::read(&ours), Image::read(&restored));
+        let report = differences(&ours, &restored, Compare::Replayable, |_| false);
+        assert!(
+            report.is_empty(),
+            "seed {seed}: + ours, - restored\n{report}"
+        );
+        std::fs::remove_file(path("metadata.mfs")).unwrap();
     }
 }
