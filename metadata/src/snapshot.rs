@@ -403,7 +403,9 @@ impl Namespace {
                 self.copy_content(tx, source, existing)?;
             }
         }
-        self.copy_attributes(tx, copying, node, copy, false)?;
+        if !node.is_dir() {
+            self.copy_attributes(tx, copying, node, copy, false)?;
+        }
         Ok(copy)
     }
 
@@ -454,7 +456,9 @@ impl Namespace {
         self.refresh_marks(copy);
     }
 
-    /// What entries of a directory would disturb: times, and the flag of a snapshot.
+    /// What entries of a directory would disturb: times, and the flag of a snapshot. A directory that
+    /// existed gets owner and mode only now, so its new entries still inherit from what it was; its
+    /// class, trash time and attributes stay.
     fn finish_copy(
         &mut self,
         tx: &mut Tx,
@@ -465,8 +469,14 @@ impl Namespace {
     ) -> Result<(), Status> {
         let node = *self.node_or(source)?;
         let like_cp = copying.is_like_cp();
+        let (uid, gid, mode) = copying.owner(&node);
         let record = self.node_mut(copy)?;
         record.eattr |= eattr::SNAPSHOT;
+        if !new && node.is_dir() {
+            record.uid = uid;
+            record.gid = gid;
+            record.set_mode(mode);
+        }
         if !like_cp {
             record.atime = node.atime;
             record.mtime = node.mtime;

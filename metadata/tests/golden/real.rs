@@ -140,6 +140,7 @@ fn mfsmaster_replays_lines_of_random_operations() {
         let world = at_random(before, seed, 3000);
         std::fs::write(path("metadata.mfs.back"), before).unwrap();
         std::fs::write(path("changelog.0.mfs"), world.out.lines.bytes()).unwrap();
+        std::fs::write("/tmp/m3lab/k/changelog.0.mfs", world.out.lines.bytes()).unwrap();
         let configuration = path("mfsmaster.cfg");
         let arguments = [Path::new("-c"), &configuration, Path::new("restore")];
         let Some(output) = run("mfsmaster", &arguments) else {
