@@ -167,7 +167,8 @@ impl Namespace {
         self.apply_snapshot(tx, &who, source, parent, name, line.mode, line.umask)
     }
 
-    /// The tests of everything that exists at the destination.
+    /// The tests of everything that exists at the destination, in the order of the source's entries,
+    /// those of a directory before what follows it.
     fn check_targets(
         &self,
         source: Inode,
@@ -189,10 +190,12 @@ impl Namespace {
             if !to.is_dir() && smode & smode::OVERWRITE == 0 {
                 return Err(Status::Eexist);
             }
+            let first = pairs.len();
             for (_, edge) in self.store.entries(source) {
                 let existing = self.child(target, self.store.name(edge));
                 pairs.extend(existing.map(|existing| (Inode(edge.child), existing)));
             }
+            pairs[first..].reverse();
         }
         Ok(())
     }

@@ -90,6 +90,14 @@ fn named(classes: &StorageClasses, class: Class<'_>) -> ClassId {
     }
 }
 
+/// What stands in the line of a request that exchanges nothing, as 3.0.117 writes it.
+fn unused_source(class: Class<'_>) -> ClassId {
+    match class {
+        Class::Goal(goal) => ClassId(goal),
+        Class::Named(_) => ClassId(1),
+    }
+}
+
 fn assign(
     core: &mut Core,
     who: &Caller<'_>,
@@ -99,8 +107,7 @@ fn assign(
     let first = named(classes, request.class);
     let (source, class) = match request.replacement {
         Some(name) => (first, named(classes, Class::Named(name))),
-        // A goal is exchanged for itself: nothing changes.
-        None => (first, first),
+        None => (unused_source(request.class), first),
     };
     let operation = request.mode & SMODE_BITS;
     let is_exchange = operation == SMODE_EXCHANGE;

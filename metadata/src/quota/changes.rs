@@ -117,8 +117,7 @@ impl Namespace {
         if !who.has(SessionRights::ADMIN) {
             return Err(Status::Eperm);
         }
-        let old = self.quota_report(who, inode)?.quota;
-        let mut new = old;
+        let mut new = self.quota_report(who, inode)?.quota;
         match request {
             QuotaRequest::Get => {}
             QuotaRequest::Remove { flags } => new.remove_limits(flags),
@@ -129,10 +128,8 @@ impl Namespace {
                 hard,
             } => new.set_limits(flags, grace_seconds, soft, hard),
         }
-        if new != old {
-            self.quotas.set(inode, new);
-            self.log(tx, &new.entry(inode));
-        }
+        self.quotas.set(inode, new);
+        self.log(tx, &new.entry(inode));
         self.quota_report(who, inode)
     }
 

@@ -87,11 +87,9 @@ impl Namespace {
         who.writes()?;
         let is_dir = self.class_holder(inode)?.is_dir();
         let counts = self.apply_archive(tx, inode, Archiver::User(who.uid), archived);
-        let touches = counts.changed > 0 || !archived && (is_dir || counts.refused == 0);
-        if touches {
-            self.log_archive(tx, inode, who.uid, archived, counts);
-        }
-        outcome(counts, is_dir)
+        outcome(counts, is_dir)?;
+        self.log_archive(tx, inode, who.uid, archived, counts);
+        Ok(counts)
     }
 
     /// Archives a file whose class has an archive delay, once it is that old (master-behaviour

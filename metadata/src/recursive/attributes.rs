@@ -71,17 +71,16 @@ impl Namespace {
         self.class_holder(inode)?;
         let seconds = seconds.min(u32::from(u16::MAX) * HOUR_SECONDS);
         let counts = self.apply_set_trashtime(tx.now, inode, who.uid, seconds, smode);
-        if counts.changed > 0 {
-            let entry = Entry::SetTrashTime {
-                inode,
-                uid: who.uid,
-                seconds,
-                mode: smode,
-                counts,
-            };
-            self.log(tx, &entry);
-        }
-        outcome(counts, smode & RECURSIVE != 0)
+        outcome(counts, smode & RECURSIVE != 0)?;
+        let entry = Entry::SetTrashTime {
+            inode,
+            uid: who.uid,
+            seconds,
+            mode: smode,
+            counts,
+        };
+        self.log(tx, &entry);
+        Ok(counts)
     }
 
     /// The effect of SETTRASHTIME.
@@ -218,7 +217,7 @@ impl Namespace {
         smode: u8,
     ) -> Counts {
         let counts = self.apply_set_eattr(tx.now, inode, who.uid, eattr, smode);
-        if counts.changed > 0 {
+        if smode & RECURSIVE != 0 || counts.refused == 0 {
             let entry = Entry::SetEattr {
                 inode,
                 uid: who.uid,

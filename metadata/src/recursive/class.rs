@@ -72,13 +72,14 @@ impl Namespace {
             return Err(Status::Quota);
         }
         let set = ClassSet {
-            source: if exchanges { source } else { class },
+            source,
             class,
             smode,
         };
         let (counts, changed) = self.change_classes(tx, inode, who.uid, set, is_admin(who));
+        outcome(counts, recursive)?;
         self.log_classes(tx, inode, who.uid, set, counts, &changed);
-        outcome(counts, recursive)
+        Ok(counts)
     }
 
     /// One line for all, or, when classes for administrators held something back that a replay
@@ -97,7 +98,6 @@ impl Namespace {
             ..Counts::default()
         };
         match changed {
-            HeldBack::Nothing if counts.changed == 0 => {}
             HeldBack::Nothing => self.log_class(tx, inode, uid, set, counts),
             HeldBack::AllBut(changed) => {
                 let smode = set.smode & !RECURSIVE;

@@ -226,7 +226,7 @@ impl Store {
         let mut behind = 0;
         let mut last = false;
         for (index, _) in slots.used_from(word, last_slot) {
-            if index == last_slot && rest > 0 {
+            if index == last_slot && (rest > 0 || length == 0) {
                 last = true;
             } else {
                 behind += 1;
