@@ -1,7 +1,12 @@
 //! A network namespace: one machine's network, or a whole cluster's on one loopback.
 
 use crate::command::run;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
+use rustix::net::{AddressFamily, SocketType};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::os::fd::AsFd;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -52,6 +57,25 @@ impl Namespace {
             .arg("--")
             .arg(program);
         command
+    }
+
+    /// A connection inside, from one of its addresses to a port.
+    pub fn connect(&self, from: Ipv4Addr, to: SocketAddrV4) -> Result<TcpStream> {
+        let path = format!("/run/netns/{}", self.name);
+        let connected = std::thread::spawn(move || -> Result<TcpStream> {
+            // Only this thread changes the network that it sees.
+            let network = File::open(&path).with_context(|| path.clone())?;
+            move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))?;
+            let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+            rustix::net::bind(&socket, &SocketAddrV4::new(from, 0))?;
+            rustix::net::connect(&socket, &to).with_context(|| format!("{from} to {to}"))?;
+            let stream = TcpStream::from(socket);
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        });
+        connected
+            .join()
+            .map_err(|_| anyhow!("the thread that connects"))?
     }
 
     /// Processes inside.

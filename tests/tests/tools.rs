@@ -89,8 +89,9 @@ fn transcript(master: Program) -> Result<Vec<String>> {
         master,
         exports: EXPORTS.to_owned(),
         chunkserver_cfg: "LABELS = A\nHDD_LEAVE_SPACE_DEFAULT = 16MiB\n".to_owned(),
-        master_cfg: "REPLICATIONS_DELAY_INIT = 5\nCHANGELOG_SAVE_MODE = 1\nINODE_REUSE_DELAY = 300\n"
-            .to_owned(),
+        master_cfg:
+            "REPLICATIONS_DELAY_INIT = 5\nCHANGELOG_SAVE_MODE = 1\nINODE_REUSE_DELAY = 300\n"
+                .to_owned(),
         ..ClusterOptions::default()
     })?;
     cluster.wait_for_chunkservers(3)?;
