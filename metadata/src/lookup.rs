@@ -49,6 +49,12 @@ impl Namespace {
         }
     }
 
+    /// The same for operations that test other things first: number 0, which no inode has, for what
+    /// the session does not see.
+    pub fn target(&self, who: &Caller, wire: Inode) -> Inode {
+        self.resolve(who, wire).unwrap_or(Inode(0))
+    }
+
     /// Whether any name of an inode is below a directory.
     fn is_below(&self, inode: Inode, root: Inode) -> bool {
         self.store

@@ -83,10 +83,9 @@ pub fn gettrashtime(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
 pub fn settrashtime(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
     let request = Settrashtime::decode(payload, conn.version)?;
     core.as_caller(conn, &user(request.uid), |core, who| {
-        let result = core.ns.resolve(who, request.inode).and_then(|inode| {
-            let (ns, mut tx) = core.change();
-            ns.set_trashtime(&mut tx, who, inode, request.seconds, request.mode)
-        });
+        let inode = core.ns.target(who, request.inode);
+        let (ns, mut tx) = core.change();
+        let result = ns.set_trashtime(&mut tx, who, inode, request.seconds, request.mode);
         let result = result.map(|counts| changes(request.msgid, counts));
         core.answer_result(conn, kind::SETTRASHTIME, request.msgid, result);
     })
@@ -124,10 +123,9 @@ fn fold(counts: &[(u8, u32)], known: u8) -> Vec<EattrCount> {
 pub fn seteattr(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
     let request = Seteattr::decode(payload, conn.version)?;
     core.as_caller(conn, &user(request.uid), |core, who| {
-        let result = core.ns.resolve(who, request.inode).and_then(|inode| {
-            let (ns, mut tx) = core.change();
-            ns.set_eattr(&mut tx, who, inode, request.eattr, request.mode)
-        });
+        let inode = core.ns.target(who, request.inode);
+        let (ns, mut tx) = core.change();
+        let result = ns.set_eattr(&mut tx, who, inode, request.eattr, request.mode);
         let result = result.map(|counts| changes(request.msgid, counts));
         core.answer_result(conn, kind::SETEATTR, request.msgid, result);
     })
@@ -148,16 +146,9 @@ pub fn quotacontrol(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
         None => QuotaRequest::Remove { flags },
     };
     core.as_session(conn, |core, who| {
-        // A metadata session is told so, whatever the inode.
-        let inode = if who.is_meta() {
-            Ok(request.inode)
-        } else {
-            core.ns.resolve(who, request.inode)
-        };
-        let result = inode.and_then(|inode| {
-            let (ns, mut tx) = core.change();
-            ns.quota_control(&mut tx, who, inode, wanted)
-        });
+        let inode = core.ns.target(who, request.inode);
+        let (ns, mut tx) = core.change();
+        let result = ns.quota_control(&mut tx, who, inode, wanted);
         let result = result.map(|report| QuotaReply {
             msgid: request.msgid,
             flags: report.quota.flags,
@@ -293,9 +284,9 @@ fn copies_of(
 pub fn repair(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
     let request = Repair::decode(payload, conn.version)?;
     core.as_caller(conn, &request.caller, |core, who| {
-        let file = core.ns.resolve(who, request.inode);
-        let file = file.and_then(|inode| core.ns.repair_check(who, inode).map(|()| inode));
-        let result = file.map(|inode| repair_file(core, request.msgid, inode));
+        let inode = core.ns.target(who, request.inode);
+        let checked = core.ns.repair_check(who, inode);
+        let result = checked.map(|()| repair_file(core, request.msgid, inode));
         core.answer_result(conn, kind::REPAIR, request.msgid, result);
     })
 }
@@ -341,7 +332,7 @@ fn copy_or_remove(core: &mut Core, who: &Caller<'_>, request: &Snapshot<'_>) -> 
     let Snapshot {
         name, mode, umask, ..
     } = *request;
-    let parent = core.ns.resolve(who, request.parent)?;
+    let parent = core.ns.target(who, request.parent);
     if mode & snapshot_mode::DELETE != 0 {
         if request.inode != Inode(0) {
             return Err(Status::Einval);
@@ -352,7 +343,7 @@ fn copy_or_remove(core: &mut Core, who: &Caller<'_>, request: &Snapshot<'_>) -> 
     if request.inode == Inode(0) {
         return Err(Status::Einval);
     }
-    let source = core.ns.resolve(who, request.inode)?;
+    let source = core.ns.target(who, request.inode);
     let (ns, mut tx) = core.change();
     ns.snapshot(&mut tx, who, source, parent, name, mode, umask)
 }
@@ -380,8 +371,8 @@ fn append(
     if request.inode == request.source {
         return Err(Status::Einval);
     }
-    let target = core.ns.resolve(who, request.inode)?;
-    let source = core.ns.resolve(who, request.source)?;
+    let target = core.ns.target(who, request.inode);
+    let source = core.ns.target(who, request.source);
     let (ns, mut tx) = core.change();
     if let Some(length) = ns.append_slice(&mut tx, who, target, source, slice)? {
         core.clients.marks.changed_by(target, who.session);
@@ -396,10 +387,10 @@ pub fn archctl(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
     let request = Archctl::decode(payload, conn.version)?;
     let msgid = request.msgid;
     core.as_caller(conn, &user(request.uid.unwrap_or(0)), |core, who| {
-        let inode = core.ns.resolve(who, request.inode);
+        let inode = core.ns.target(who, request.inode);
         match (request.command, request.uid) {
             (archive::GET, None) => {
-                let counts = inode.and_then(|inode| core.ns.archive_counts(inode));
+                let counts = core.ns.archive_counts(inode);
                 let result = counts.map(|counts| ArchctlGetReply {
                     msgid,
                     archived_chunks: counts.archived_chunks,
@@ -411,10 +402,8 @@ pub fn archctl(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
                 core.answer_result(conn, kind::ARCHCTL, msgid, result);
             }
             (command @ (archive::SET | archive::CLEAR), Some(_)) => {
-                let counts = inode.and_then(|inode| {
-                    let (ns, mut tx) = core.change();
-                    ns.set_archive(&mut tx, who, inode, command == archive::SET)
-                });
+                let (ns, mut tx) = core.change();
+                let counts = ns.set_archive(&mut tx, who, inode, command == archive::SET);
                 let result = counts.map(|counts| ArchctlSetReply {
                     msgid,
                     changed_chunks: counts.changed.into(),

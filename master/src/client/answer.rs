@@ -140,4 +140,9 @@ impl Core {
             Ok(inode)
         }
     }
+
+    /// The same for operations that test other things first: 0 for what the session does not see.
+    pub(super) fn target_or_open(&self, who: &Caller<'_>, inode: Inode, opened: bool) -> Inode {
+        self.inode_or_open(who, inode, opened).unwrap_or(Inode(0))
+    }
 }

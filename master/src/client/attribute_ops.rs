@@ -80,7 +80,7 @@ fn change_attributes(
         winattr: request.winattr,
         sugid_mode: request.sugid_clear,
     };
-    let inode = core.inode_or_open(who, request.inode, request.opened)?;
+    let inode = core.target_or_open(who, request.inode, request.opened);
     let (ns, mut tx) = core.change();
     ns.setattr(&mut tx, who, inode, change)?;
     Ok(AttrReply {
@@ -105,7 +105,7 @@ fn open_file(
     who: &Caller<'_>,
     request: &Open<'_>,
 ) -> Result<OpenReply, Status> {
-    let inode = core.ns.resolve(who, request.inode)?;
+    let inode = core.ns.target(who, request.inode);
     let flags = request.flags;
     let cuts = flags & open_want::TRUNCATE != 0 && flags & open_want::AFTER_CREATE == 0;
     let length = core.ns.node(inode).map_or(0, |node| node.length);

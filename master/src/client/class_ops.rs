@@ -117,7 +117,7 @@ fn assign(
     if operation != SMODE_SET && !is_exchange && !is_predefined(class) {
         return Err(Status::Einval);
     }
-    let inode = core.ns.resolve(who, request.inode)?;
+    let inode = core.ns.target(who, request.inode);
     let (ns, mut tx) = core.change();
     ns.set_sclass(&mut tx, who, inode, source, class, request.mode)
 }

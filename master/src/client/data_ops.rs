@@ -452,7 +452,7 @@ fn cut(
     request: &Truncate<'_>,
 ) -> Result<Step, Refused> {
     let Truncate { flags, length, .. } = *request;
-    let inode = core.inode_or_open(who, request.inode, flags & truncate_flag::OPENED != 0)?;
+    let inode = core.target_or_open(who, request.inode, flags & truncate_flag::OPENED != 0);
     let plan = core.ns.truncate_check(who, inode, flags, length)?;
     let present = core.ns.node(inode).ok_or(Status::Enoent)?.length;
     if flags & truncate_flag::RESERVE != 0 {

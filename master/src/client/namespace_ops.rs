@@ -42,11 +42,10 @@ pub fn symlink(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
     let length = target.iter().rposition(|&byte| byte != 0);
     let target = &target[..length.map_or(0, |last| last + 1)];
     core.as_caller(conn, &request.caller, |core, who| {
-        let entry = core.ns.resolve(who, request.parent).and_then(|parent| {
-            let (ns, mut tx) = core.change();
-            let inode = ns.symlink(&mut tx, who, parent, request.name, target)?;
-            Ok((parent, inode))
-        });
+        let parent = core.ns.target(who, request.parent);
+        let (ns, mut tx) = core.change();
+        let entry = ns.symlink(&mut tx, who, parent, request.name, target);
+        let entry = entry.map(|inode| (parent, inode));
         core.answer_entry(conn, who, kind::SYMLINK, request.msgid, entry);
     })
 }
@@ -85,7 +84,7 @@ fn make_node(
         rdev: request.rdev,
         copy_sgid: false,
     };
-    let parent = core.ns.resolve(who, request.parent)?;
+    let parent = core.ns.target(who, request.parent);
     let (ns, mut tx) = core.change();
     let inode = ns.mknod(&mut tx, who, parent, request.name, node)?;
     Ok((parent, inode))
@@ -103,11 +102,10 @@ pub fn mkdir(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
         copy_sgid: request.copy_sgid,
     };
     core.as_caller(conn, &request.caller, |core, who| {
-        let entry = core.ns.resolve(who, request.parent).and_then(|parent| {
-            let (ns, mut tx) = core.change();
-            let inode = ns.mknod(&mut tx, who, parent, request.name, node)?;
-            Ok((parent, inode))
-        });
+        let parent = core.ns.target(who, request.parent);
+        let (ns, mut tx) = core.change();
+        let entry = ns.mknod(&mut tx, who, parent, request.name, node);
+        let entry = entry.map(|inode| (parent, inode));
         core.answer_entry(conn, who, kind::MKDIR, request.msgid, entry);
     })
 }
@@ -128,7 +126,7 @@ fn create_open(
     who: &Caller<'_>,
     request: &Create<'_>,
 ) -> Result<CreateReply, Status> {
-    let parent = core.ns.resolve(who, request.parent)?;
+    let parent = core.ns.target(who, request.parent);
     let (ns, mut tx) = core.change();
     let inode = ns.create(
         &mut tx,
@@ -161,17 +159,16 @@ pub fn remove(core: &mut Core, conn: &Conn, request_kind: u32, payload: &[u8]) -
         },
     );
     core.as_caller(conn, &request.caller, |core, who| {
-        let result = core.ns.resolve(who, request.parent).and_then(|parent| {
-            let (ns, mut tx) = core.change();
-            let inode = if is_directory {
-                ns.rmdir(&mut tx, who, parent, request.name)?
-            } else {
-                ns.unlink(&mut tx, who, parent, request.name)?
-            };
-            Ok(RemoveReply {
-                msgid: request.msgid,
-                inode,
-            })
+        let parent = core.ns.target(who, request.parent);
+        let (ns, mut tx) = core.change();
+        let removed = if is_directory {
+            ns.rmdir(&mut tx, who, parent, request.name)
+        } else {
+            ns.unlink(&mut tx, who, parent, request.name)
+        };
+        let result = removed.map(|inode| RemoveReply {
+            msgid: request.msgid,
+            inode,
         });
         core.answer_result(conn, request_kind, request.msgid, result);
     })
@@ -192,8 +189,8 @@ fn move_name(
     who: &Caller<'_>,
     request: &Rename<'_>,
 ) -> Result<RenameReply, Status> {
-    let parent = core.ns.resolve(who, request.parent)?;
-    let new_parent = core.ns.resolve(who, request.new_parent)?;
+    let parent = core.ns.target(who, request.parent);
+    let new_parent = core.ns.target(who, request.new_parent);
     let (ns, mut tx) = core.change();
     let inode = ns.rename(
         &mut tx,
@@ -225,8 +222,8 @@ fn add_name(
     who: &Caller<'_>,
     request: &Link<'_>,
 ) -> Result<(Inode, Inode), Status> {
-    let inode = core.ns.resolve(who, request.inode)?;
-    let parent = core.ns.resolve(who, request.new_parent)?;
+    let inode = core.ns.target(who, request.inode);
+    let parent = core.ns.target(who, request.new_parent);
     let links_max = core.settings.hard_links_max;
     let (ns, mut tx) = core.change();
     let inode = ns.link(&mut tx, who, inode, parent, request.new_name, links_max)?;

@@ -53,19 +53,16 @@ pub fn getxattr(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
 pub fn setxattr(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
     let request = Setxattr::decode(payload, conn.version)?;
     core.as_caller(conn, &request.caller, |core, who| {
-        let result = core
-            .inode_or_open(who, request.inode, request.opened)
-            .and_then(|inode| {
-                let (ns, mut tx) = core.change();
-                let Setxattr {
-                    name,
-                    value,
-                    mode,
-                    opened,
-                    ..
-                } = request;
-                ns.setxattr(&mut tx, who, inode, name, value, mode, opened)
-            });
+        let Setxattr {
+            name,
+            value,
+            mode,
+            opened,
+            ..
+        } = request;
+        let inode = core.target_or_open(who, request.inode, opened);
+        let (ns, mut tx) = core.change();
+        let result = ns.setxattr(&mut tx, who, inode, name, value, mode, opened);
         core.answer_done(conn, kind::SETXATTR, request.msgid, result);
     })
 }
@@ -124,10 +121,9 @@ pub fn setfacl(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
         groups,
     );
     core.as_caller(conn, &user(request.uid), |core, who| {
-        let result = core.ns.resolve(who, request.inode).and_then(|inode| {
-            let (ns, mut tx) = core.change();
-            ns.setfacl(&mut tx, who, inode, request.kind, list)
-        });
+        let inode = core.ns.target(who, request.inode);
+        let (ns, mut tx) = core.change();
+        let result = ns.setfacl(&mut tx, who, inode, request.kind, list);
         core.answer_done(conn, kind::SETFACL, request.msgid, result);
     })
 }
