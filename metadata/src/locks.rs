@@ -139,11 +139,11 @@ impl Namespace {
 
     /// POSIX_LOCK set, try and unlock (wire-client-master §14.2).
     pub fn posix_lock(&mut self, tx: &mut Tx<'_>, request: &RangeRequest) -> LockOutcome {
-        if request.range.start >= request.range.end {
-            return LockOutcome::Done(Status::Einval);
-        }
         if request.kind.is_some() && !self.open.contains(request.owner.session, request.inode) {
             return LockOutcome::Done(Status::NotOpened);
+        }
+        if request.range.start >= request.range.end {
+            return LockOutcome::Done(Status::Einval);
         }
         let mut steps = Vec::new();
         let outcome = self.posix_locks.request(request, &mut steps);

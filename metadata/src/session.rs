@@ -69,6 +69,8 @@ pub struct Session {
     pub counters: OperationCounters,
     /// Its client asked to close it: it is removed without waiting. Not persistent.
     pub closed: bool,
+    /// Its client is 1.7.32 or newer: [`SessionRights::NEW_CLIENT`]. Not persistent.
+    pub new_client: bool,
 }
 
 impl Session {
@@ -80,6 +82,7 @@ impl Session {
             disconnected: 0,
             counters: OperationCounters::default(),
             closed: false,
+            new_client: false,
         }
     }
 
@@ -91,8 +94,13 @@ impl Session {
     /// The rights that operations test.
     pub fn rights(&self) -> SessionRights {
         let params = &self.params;
+        let mark = if self.new_client {
+            SessionRights::NEW_CLIENT
+        } else {
+            0
+        };
         SessionRights {
-            flags: params.flags,
+            flags: params.flags | mark,
             umask: params.umask,
             disables: params.disables,
             min_goal: params.min_goal,

@@ -361,7 +361,7 @@ impl StorageClasses {
     /// # Errors
     /// 6 bad name, 52 unknown original, 50 new name in use, 51 no free id.
     pub fn duplicate(&mut self, old: &[u8], new: &[u8]) -> Result<(ClassId, ClassId), Status> {
-        if !is_valid_name(new) {
+        if !is_valid_name(old) || !is_valid_name(new) {
             return Err(Status::Einval);
         }
         let source = self.find(old).ok_or(Status::NoSuchClass)?;
@@ -375,7 +375,7 @@ impl StorageClasses {
     /// # Errors
     /// 6 bad name, 52 unknown, 1 predefined, 50 new name in use.
     pub fn rename(&mut self, old: &[u8], new: &[u8]) -> Result<ClassId, Status> {
-        if !is_valid_name(new) {
+        if !is_valid_name(old) || !is_valid_name(new) {
             return Err(Status::Einval);
         }
         let id = self.find(old).ok_or(Status::NoSuchClass)?;

@@ -2,7 +2,8 @@
 //! the same changelog.
 //!
 //! A seed gives the whole run; a failure prints the command that repeats it. `LAB_LONG=1` tries
-//! more seeds, `LAB_SEED=n` one.
+//! more seeds, `LAB_SEED=n` one; with `LAB_PROBE=1` the root directory is looked at after each request,
+//! which shows where the states part.
 
 #[path = "protocol/dice.rs"]
 mod dice;
@@ -16,6 +17,7 @@ use lab::{Cluster, ClusterOptions, Program};
 use peer::{Packet, Peer};
 use proto::client::lookup::Lookup;
 use proto::client::message::Message;
+use proto::client::readdir::{Page, Readdir};
 use proto::client::register::Register;
 use proto::client::remove::Rename;
 use proto::client::{Credentials, Gids, kind};
@@ -33,7 +35,9 @@ const SEEDS: std::ops::Range<u64> = 1..3;
 /// Seeds with `LAB_LONG`.
 const LONG_SEEDS: std::ops::Range<u64> = 1..60;
 /// A failing run says no more than so many differences: later ones follow from the first.
-const DIFFERENCES_MAX: usize = 12;
+const DIFFERENCES_MAX: usize = 60;
+/// Longest part of a packet that is shown, characters.
+const SHOWN_MAX: usize = 300;
 /// Times of the two masters may differ by so many seconds.
 const CLOCK_TOLERANCE: u32 = 2;
 /// A number so near to now is a time, seconds.
@@ -218,6 +222,10 @@ fn without_metaid(packet: &mut Packet, metaid: &[u8; 8]) {
 fn hex(bytes: &[u8]) -> String {
     let mut text = String::new();
     for (index, byte) in bytes.iter().enumerate() {
+        if text.len() > SHOWN_MAX {
+            text.push_str("...");
+            break;
+        }
         if index > 0 && index.is_multiple_of(4) {
             text.push(' ');
         }
@@ -368,7 +376,8 @@ impl Run {
         Ok(ours)
     }
 
-    /// Whether a request would kill the real master: moving a directory into itself.
+    /// Whether a request would kill the real master or break its directories: a directory that moves
+    /// into itself, a name that moves onto itself.
     fn is_deadly(&mut self, number: usize, request: &Request) -> Result<bool> {
         let version = CONNECTIONS[number].2;
         if request.kind != kind::RENAME {
@@ -377,36 +386,76 @@ impl Run {
         let Ok(rename) = Rename::decode(&request.payload, version) else {
             return Ok(true);
         };
-        let lookup = Lookup {
-            msgid: rename.msgid,
-            parent: rename.parent,
-            name: rename.name,
-            caller: Credentials {
-                uid: 0,
-                gids: if version.has_gid_lists() {
-                    Gids::listed(&[0])
-                } else {
-                    Gids::Single(0)
-                },
+        let caller = Credentials {
+            uid: 0,
+            gids: if version.has_gid_lists() {
+                Gids::listed(&[0])
+            } else {
+                Gids::Single(0)
             },
         };
-        let mut payload = Vec::new();
-        lookup.encode(version, &mut payload);
-        let text = format!("{lookup:?}");
-        let answer = self.exchange(
-            number,
-            &Request {
-                kind: kind::LOOKUP,
+        let mut found = Vec::new();
+        for (parent, name) in [
+            (rename.parent, rename.name),
+            (rename.new_parent, rename.new_name),
+        ] {
+            let lookup = Lookup {
+                msgid: rename.msgid,
+                parent,
+                name,
+                caller,
+            };
+            let mut payload = Vec::new();
+            lookup.encode(version, &mut payload);
+            let text = format!("{lookup:?}");
+            let kind = kind::LOOKUP;
+            let answer = self.exchange(
+                number,
+                &Request {
+                    kind,
+                    text,
+                    payload,
+                },
+            )?;
+            let inode = answer.into_iter().flatten().find_map(|(kind, payload)| {
+                let is_reply = kind == kind::reply(kind::LOOKUP) && payload.len() > 5;
+                let word = payload.get(4..8).filter(|_| is_reply)?;
+                Some(u32::from_be_bytes(word.try_into().ok()?))
+            });
+            found.push(inode);
+        }
+        let into_itself = found[0] == Some(rename.new_parent.0);
+        let onto_itself = found[0].is_some() && found[0] == found[1];
+        Ok(into_itself || onto_itself)
+    }
+
+    /// Whether a list of open files names an inode that does not exist: the real master keeps it.
+    fn names_missing(&mut self, number: usize, request: &Request) -> Result<bool> {
+        if request.kind != kind::SUSTAINED_INODES {
+            return Ok(false);
+        }
+        let inodes: Vec<u32> = request
+            .payload
+            .chunks_exact(4)
+            .filter_map(|bytes| Some(u32::from_be_bytes(bytes.try_into().ok()?)))
+            .collect();
+        for inode in inodes {
+            let mut payload = vec![0, 0, 0, 1];
+            payload.extend_from_slice(&inode.to_be_bytes());
+            let text = format!("of {inode}");
+            let getattr = Request {
+                kind: kind::GETATTR,
                 text,
                 payload,
-            },
-        )?;
-        Ok(answer.is_some_and(|packets| {
-            packets.iter().any(|(kind, payload)| {
-                *kind == kind::reply(kind::LOOKUP)
-                    && payload.get(4..8) == Some(&rename.new_parent.0.to_be_bytes()[..])
-            })
-        }))
+            };
+            let answer = self.exchange(number, &getattr)?;
+            let exists =
+                answer.is_some_and(|packets| packets.iter().any(|(_, payload)| payload.len() > 5));
+            if !exists {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn requests(&mut self, count: u32) -> Result<()> {
@@ -421,13 +470,50 @@ impl Run {
             let Some(request) = self.requests.next(role, version) else {
                 continue;
             };
-            if self.is_deadly(number, &request)? {
+            if self.is_deadly(number, &request)? || self.names_missing(number, &request)? {
                 continue;
             }
             self.exchange(number, &request)?;
+            if std::env::var_os("LAB_PROBE").is_some() {
+                self.probe(&request)?;
+            }
             if self.differences.len() >= DIFFERENCES_MAX {
                 break;
             }
+        }
+        Ok(())
+    }
+
+    /// Looks at the root directory, to find the request after which the states differ.
+    fn probe(&mut self, after: &Request) -> Result<()> {
+        let before = self.differences.len();
+        let readdir = Readdir {
+            msgid: 0,
+            inode: Inode::ROOT,
+            caller: Credentials {
+                uid: 0,
+                gids: Gids::listed(&[0]),
+            },
+            flags: 1,
+            page: Some(Page {
+                entries_max: u32::MAX,
+                edge: 0,
+            }),
+        };
+        let mut payload = Vec::new();
+        readdir.encode(Version::CURRENT, &mut payload);
+        let text = "probe".to_owned();
+        self.exchange(
+            0,
+            &Request {
+                kind: kind::READDIR,
+                text,
+                payload,
+            },
+        )?;
+        if self.differences.len() > before {
+            self.differences
+                .push(format!("after {} {}", after.kind, after.text));
         }
         Ok(())
     }

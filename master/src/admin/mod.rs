@@ -109,7 +109,10 @@ fn answer(core: &mut Core, link: LinkId, kind: u32, payload: &[u8]) -> Result<()
         GetMissingChunks::KIND => {
             file_check::missing(core, link, GetMissingChunks::decode(payload)?);
         }
-        GetStorageClasses::KIND => classes::list(core, link, GetStorageClasses::decode(payload)?),
+        // The form byte is one of later versions.
+        GetStorageClasses::KIND if payload.is_empty() => {
+            classes::list(core, link, GetStorageClasses::decode(payload)?);
+        }
         _ => return Err(Malformed),
     }
     Ok(())

@@ -24,6 +24,7 @@ struct Row<'a> {
 /// Sessions: connected ones for old forms, all for those that tell connections.
 pub(super) fn list(core: &mut Core, link: LinkId, request: GetSessions) {
     let form = SessionForm::of_request(request);
+    core.clients.flush_counters(&mut core.ns);
     let mut out = Vec::new();
     let rows: Vec<Row<'_>> = core
         .ns

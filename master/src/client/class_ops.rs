@@ -182,6 +182,9 @@ fn create_class(
 ) -> Result<(), Status> {
     admin_only(who)?;
     let definition = request.definition.ok_or(Status::Einval)?;
+    if core.ns.classes().find(request.name).is_some() {
+        return Err(Status::ClassExists);
+    }
     let rules = ClassRules {
         admin_only: definition.admin_only != 0,
         mode: label_mode(definition.mode)?,

@@ -105,7 +105,7 @@ impl Clients {
     }
 
     /// Adds what was counted on connections to the statistics of their sessions.
-    fn flush_counters(&mut self, ns: &mut Namespace) {
+    pub(crate) fn flush_counters(&mut self, ns: &mut Namespace) {
         for record in self.links.iter_mut() {
             if let Some(counters) = record.take_counters() {
                 for (total, count) in self.operations.iter_mut().zip(counters) {

@@ -19,6 +19,9 @@ use proto::wire::Malformed;
 use proto::{Inode, MetaId, NodeKind, SessionId, Status};
 use std::net::Ipv4Addr;
 
+/// Clients from this version on are marked by a bit of `sesflags` (wire-client-master §5.2).
+const ATTRIBUTE_BIT_SINCE: Version = Version::new(1, 7, 32);
+
 /// How long the master remembers an address whose session could not be resumed, milliseconds.
 const REFUSED_MS: u64 = 1_000;
 
@@ -244,6 +247,12 @@ fn session_params(
     peer: Ipv4Addr,
     info: &[u8],
 ) -> SessionParams {
+    // 3.0.117 gives a metadata session no common user.
+    let (map_all_uid, map_all_gid) = if root == Inode(0) {
+        (0, 0)
+    } else {
+        (export.mapalluid, export.mapallgid)
+    };
     SessionParams {
         exports_checksum,
         root,
@@ -251,8 +260,8 @@ fn session_params(
         umask: export.umask,
         root_uid: export.rootuid,
         root_gid: export.rootgid,
-        map_all_uid: export.mapalluid,
-        map_all_gid: export.mapallgid,
+        map_all_uid,
+        map_all_gid,
         min_goal: export.mingoal,
         max_goal: export.maxgoal,
         min_trash_seconds: export.mintrashtime,
@@ -307,6 +316,8 @@ fn enter(core: &mut Core, conn: &Conn, session: SessionId, version: Version, sta
     let mount = (state == State::Mount).then_some(version);
     core.clients.presences.attach(session, conn.link, mount);
     core.ns.session_connected(session);
+    core.ns
+        .session_announced(session, version >= ATTRIBUTE_BIT_SINCE);
 }
 
 fn limits(params: &SessionParams) -> Limits {

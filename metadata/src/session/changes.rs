@@ -149,6 +149,13 @@ impl Namespace {
         }
     }
 
+    /// What the client of a connection to the session is.
+    pub fn session_announced(&mut self, id: SessionId, new_client: bool) {
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.new_client = new_client;
+        }
+    }
+
     /// The client closed the session: once disconnected it is removed without waiting.
     pub fn session_close(&mut self, id: SessionId) {
         if let Some(session) = self.sessions.get_mut(id) {

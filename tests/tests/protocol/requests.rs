@@ -467,7 +467,8 @@ impl Requests {
             }
             15 | 16 => {
                 let value = self.dice.pick(&[b"".as_slice(), b"v", b"longer value"]);
-                let (name, mode) = (self.dice.pick(XATTRS), self.dice.below(5) as u8);
+                // The real master takes an attribute without a name.
+                let (name, mode) = (self.dice.pick(&XATTRS[..4]), self.dice.below(5) as u8);
                 let message = Setxattr {
                     msgid,
                     inode,
@@ -615,9 +616,9 @@ impl Requests {
                 posix::INTERRUPT,
                 7,
             ]),
-            kind: self.dice.below(4) as u8,
+            kind: self.dice.below(3) as u8,
             start,
-            end: self.dice.pick(&[start, start + 10, start + 1, u64::MAX, 0]),
+            end: self.dice.pick(&[start + 10, start + 1, u64::MAX]),
         };
         Some(build(kind::POSIX_LOCK, &message, version))
     }
@@ -964,7 +965,7 @@ impl Requests {
             5 => (518, &FORMS[..1]),
             6 => (520, FORMS),
             7 => (522, &FORMS[..1]),
-            _ => (542, FORMS),
+            _ => (542, &FORMS[..2]),
         };
         let (kind, payload) = (form.0, self.dice.pick(form.1).to_vec());
         Some(Request {
