@@ -343,8 +343,11 @@ impl StorageClasses {
     /// Removes a class.
     ///
     /// # Errors
-    /// 52 unknown name, 1 predefined, 53 some file or directory has it.
+    /// 6 bad name, 52 unknown name, 1 predefined, 53 some file or directory has it.
     pub fn delete(&mut self, name: &[u8]) -> Result<ClassId, Status> {
+        if !is_valid_name(name) {
+            return Err(Status::Einval);
+        }
         let id = self.find(name).ok_or(Status::NoSuchClass)?;
         if is_predefined(id) {
             return Err(Status::Eperm);

@@ -3,7 +3,7 @@
 //!
 //! A seed gives the whole run; a failure prints the command that repeats it. `LAB_LONG=1` tries
 //! more seeds, `LAB_SEED=n` one; with `LAB_PROBE=1` the root directory is looked at after each request,
-//! which shows where the states part.
+//! which shows where the states part, and with `LAB_TRACE=1` every request and answer is printed.
 
 #[path = "protocol/dice.rs"]
 mod dice;
@@ -38,6 +38,8 @@ const LONG_SEEDS: std::ops::Range<u64> = 1..60;
 const DIFFERENCES_MAX: usize = 60;
 /// Longest part of a packet that is shown, characters.
 const SHOWN_MAX: usize = 300;
+/// What is shown of it before the first difference, characters.
+const SHOWN_BEFORE: usize = 60;
 /// Times of the two masters may differ by so many seconds.
 const CLOCK_TOLERANCE: u32 = 2;
 /// A number so near to now is a time, seconds.
@@ -100,7 +102,9 @@ impl Side {
             ..ClusterOptions::default()
         })?;
         let log = cluster.master_data().join("changelog.0.mfs");
-        lab::wait_until("the master has a changelog", || log.exists())?;
+        lab::wait_until("the master has a changelog", || {
+            fs::read_to_string(&log).is_ok_and(|text| text.contains("SETMETAID("))
+        })?;
         let text = fs::read_to_string(&log)?;
         let metaid: u64 = text
             .split_once("SETMETAID(")
@@ -212,6 +216,19 @@ fn same(left: &[u8], right: &[u8], now: u32) -> bool {
     true
 }
 
+/// A reply whose entries have no order gets one.
+fn in_order(packet: &Packet) -> Packet {
+    let (kind, payload) = packet;
+    let mut payload = payload.clone();
+    if *kind == kind::reply(kind::LIST_OPEN_FILES) && payload.len() > 4 {
+        let mut entries: Vec<Vec<u8>> = payload[4..].chunks(4).map(<[u8]>::to_vec).collect();
+        entries.sort_unstable();
+        payload.truncate(4);
+        payload.extend(entries.concat());
+    }
+    (*kind, payload)
+}
+
 fn without_metaid(packet: &mut Packet, metaid: &[u8; 8]) {
     let found = packet.1.windows(8).position(|window| window == metaid);
     if let Some(at) = found {
@@ -222,10 +239,6 @@ fn without_metaid(packet: &mut Packet, metaid: &[u8; 8]) {
 fn hex(bytes: &[u8]) -> String {
     let mut text = String::new();
     for (index, byte) in bytes.iter().enumerate() {
-        if text.len() > SHOWN_MAX {
-            text.push_str("...");
-            break;
-        }
         if index > 0 && index.is_multiple_of(4) {
             text.push(' ');
         }
@@ -316,6 +329,9 @@ impl Run {
             }));
         }
         let (ours, real) = (answers.pop().flatten(), answers.pop().flatten());
+        if std::env::var_os("LAB_TRACE").is_some() {
+            eprintln!("{number}: registration -> {}", show(&real));
+        }
         if real != ours {
             let what = format!("registration {:?}", CONNECTIONS[number]);
             self.differ(&what, &real, &ours);
@@ -324,10 +340,21 @@ impl Run {
     }
 
     fn differ(&mut self, what: &str, real: &Option<Vec<Packet>>, ours: &Option<Vec<Packet>>) {
+        let (real, ours) = (show(real), show(ours));
+        let same = real
+            .bytes()
+            .zip(ours.bytes())
+            .take_while(|(one, other)| one == other);
+        let from = same.count().saturating_sub(SHOWN_BEFORE);
+        let part = |text: &str| -> String {
+            let lead = if from > 0 { "..." } else { "" };
+            let shown = text.get(from..).unwrap_or_default();
+            format!("{lead}{}", shown.get(..SHOWN_MAX).unwrap_or(shown))
+        };
         self.differences.push(format!(
             "{what}\n  3.0.117 {}\n  ours    {}",
-            show(real),
-            show(ours)
+            part(&real),
+            part(&ours)
         ));
     }
 
@@ -340,6 +367,14 @@ impl Run {
         };
         let real = ask(&mut self.real, "3.0.117")?;
         let ours = ask(&mut self.ours, "ours")?;
+        if std::env::var_os("LAB_TRACE").is_some() {
+            eprintln!(
+                "{number}: {} {} -> {}",
+                request.kind,
+                request.text,
+                show(&real)
+            );
+        }
         let now = now()?;
         let equal = match (&real, &ours) {
             (Some(real), Some(ours)) => {

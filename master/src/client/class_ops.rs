@@ -231,6 +231,11 @@ fn change_class(
         admin_only(who)?;
     }
     let new = request.definition.ok_or(Status::Einval)?;
+    if metadata::storage_class::is_valid_name(request.name)
+        && core.ns.classes().find(request.name).is_none()
+    {
+        return Err(Status::NoSuchClass);
+    }
     let wants = |bit: u16| mask & bit != 0;
     let list =
         |bit: u16, list: &List<'_, CopyLabels>| wants(bit).then(|| label_list(list)).transpose();

@@ -159,7 +159,6 @@ fn sets_times(conn: &Conn, flags: Option<u8>) -> bool {
 
 /// READ_CHUNK.
 pub fn read_chunk(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
-    core.count(conn, Counter::Read);
     try_read(core, conn, payload).map(|_| ())
 }
 
@@ -238,6 +237,8 @@ fn read(
         ns.am_time(&mut tx, std::iter::once(touch), atime_mode);
     }
     core.clients.marks.validate(inode, who.session);
+    // What is refused does not count.
+    core.count(conn, Counter::Read);
     core.answer_chunk(
         conn,
         kind::READ_CHUNK,
@@ -251,7 +252,6 @@ fn read(
 
 /// WRITE_CHUNK.
 pub fn write_chunk(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
-    core.count(conn, Counter::Write);
     try_write(core, conn, payload).map(|_| ())
 }
 
@@ -335,6 +335,7 @@ fn chunk_of(slot: SlotChunk) -> ChunkId {
 fn written(core: &mut Core, pending: &Pending, grant: &ChunkGrant) {
     let Pending { conn, inode, .. } = pending;
     let length = core.ns.node(*inode).map_or(0, |node| node.length);
+    core.count(conn, Counter::Write);
     core.clients.marks.changed_by(*inode, conn.session);
     let change = ChunkChanged {
         msgid: 0,
@@ -462,6 +463,7 @@ fn cut(
             .reserve(inode, present, length)
             .filter(|&(_, end)| end <= LENGTH_MAX)
             .ok_or(Status::IndexTooBig)?;
+        core.clients.marks.changed_by(inode, who.session);
         push::length_changed(core, inode, end, Some(conn.link));
         answer_truncate(core, conn, who, request.msgid, inode, offset);
         return Ok(Step::Answered);

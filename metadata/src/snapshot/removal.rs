@@ -26,9 +26,9 @@ impl Namespace {
     /// SNAPSHOT, removing (wire-client-master §15.8). Files bypass the trash.
     ///
     /// # Errors
-    /// In this order: 1 disabled, 33 read-only, 3 no such directory, 1 not a directory, immutable or
-    /// append-only, 4 no W and X, 6 bad name, 3 no such name, 1 sticky; without force, before anything
-    /// is removed: 1 no snapshot or protected, 4 no W and X on a directory of it.
+    /// In this order: 1 disabled, 33 read-only, 3 no such directory, 1 not a directory, 4 no W and X, 6
+    /// bad name, 3 no such name, 1 sticky; without force, before anything is removed: 1 directory
+    /// immutable or append-only, 1 no snapshot or protected, 4 no W and X on a directory of it.
     pub fn remove_snapshot(
         &mut self,
         tx: &mut Tx,
@@ -41,14 +41,21 @@ impl Namespace {
         who.permit(disable::UNLINK)?;
         who.permit(disable::RMDIR)?;
         who.writes()?;
-        if !self.node_or(parent)?.is_dir() {
+        let directory = self.node_or(parent)?;
+        if !directory.is_dir() {
             return Err(Status::Eperm);
         }
-        self.check_loses(who, parent)?;
+        self.check_mask(who, parent, directory, WRITE | EXECUTE)?;
         check_name(name)?;
         let inode = self.child(parent, name).ok_or(Status::Enoent)?;
         self.check_sticky(who, parent, inode)?;
         if smode & smode::FORCE == 0 {
+            if self
+                .node_or(parent)?
+                .has(eattr::APPEND_ONLY | eattr::IMMUTABLE)
+            {
+                return Err(Status::Eperm);
+            }
             self.check_snapshot(who, inode)?;
         }
         let smode = smode | smode::REMOVE;

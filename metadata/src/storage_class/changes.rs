@@ -181,7 +181,7 @@ impl Namespace {
     /// DELETE.
     ///
     /// # Errors
-    /// 49 not admin, 52 no such class, 1 predefined, 53 in use.
+    /// 49 not admin, 6 bad name, 52 no such class, 1 predefined, 53 in use.
     pub fn class_delete(
         &mut self,
         tx: &mut Tx<'_>,

@@ -581,14 +581,9 @@ impl Requests {
             } else {
                 flock::TRY_EXCLUSIVE
             };
-            let command = self.dice.pick(&[
-                lock,
-                lock,
-                flock::UNLOCK,
-                flock::INTERRUPT,
-                flock::RELEASE,
-                9,
-            ]);
+            let command =
+                self.dice
+                    .pick(&[lock, lock, flock::UNLOCK, flock::INTERRUPT, flock::RELEASE]);
             return Some(build(
                 kind::FLOCK,
                 &Flock {
@@ -614,7 +609,6 @@ impl Requests {
                 posix::TRY,
                 posix::TRY,
                 posix::INTERRUPT,
-                7,
             ]),
             kind: self.dice.below(3) as u8,
             start,
@@ -837,8 +831,8 @@ impl Requests {
         let (name, new_name) = (self.dice.pick(CLASSES), self.dice.pick(CLASSES));
         let (create, keep, archive) = (self.copies(), self.copies(), self.copies());
         let definition = Some(Definition {
-            admin_only: self.dice.pick(&[0, 0, 1, 2]),
-            mode: self.dice.pick(&[0, 1, 2, 3]),
+            admin_only: self.dice.pick(&[0, 0, 1]),
+            mode: self.dice.pick(&[0, 1, 2]),
             archive_delay_days: self.dice.pick(&[0, 1, 100, 65_535]),
             create: List::Values(&create),
             keep: List::Values(&keep),
