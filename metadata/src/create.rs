@@ -71,8 +71,7 @@ impl Namespace {
             uid: who.uid,
             gid: if imposes_gid { above.gid } else { who.gid() },
         };
-        let rdev = if new.kind.is_device() { new.rdev } else { 0 };
-        let inode = self.make_node(tx, parent, name, made, rdev)?;
+        let inode = self.make_node(tx, parent, name, made, new.rdev)?;
         self.log(
             tx,
             &Entry::Create {
@@ -83,7 +82,7 @@ impl Namespace {
                 umask: made.umask,
                 uid: made.uid,
                 gid: made.gid,
-                rdev,
+                rdev: new.rdev,
                 inode,
             },
         );

@@ -170,7 +170,12 @@ impl Namespace {
         let node = self.file_or(inode)?;
         let present = node.file_length();
         if flags & truncate_flag::RESERVE != 0 {
-            return Ok(TruncatePlan::NoChange);
+            let exceeds = length > present && self.over_quota_of(inode, self.growth(node, length));
+            return if exceeds {
+                Err(Status::Quota)
+            } else {
+                Ok(TruncatePlan::NoChange)
+            };
         }
         if flags & truncate_flag::UPDATE != 0 {
             if length > LENGTH_MAX {

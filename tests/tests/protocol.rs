@@ -47,7 +47,7 @@ const TIME_RANGE: u32 = 10 * 86_400;
 
 const EXPORTS: &str = "172.21.21.82 / rw,alldirs,admin,maproot=0:0\n\
     172.21.21.82 . rw\n\
-    172.21.21.80 / rw,alldirs,maproot=0:0,mingoal=2,maxgoal=3,mintrashtime=1h,maxtrashtime=2d,umask=027\n\
+    172.21.21.80 / rw,alldirs,maproot=0:0,mingoal=2,maxgoal=3,mintrashtime=3600,maxtrashtime=172800\n\
     172.21.21.81 / ro,alldirs,maproot=0:0\n\
     172.21.21.83 / rw,alldirs,mapall=1000:1001,ignoregid\n\
     172.21.21.90 / rw,alldirs,admin,maproot=0:0,disable=mkdir,disable=unlink,disable=setxattr\n";
@@ -216,15 +216,30 @@ fn same(left: &[u8], right: &[u8], now: u32) -> bool {
     true
 }
 
-/// A reply whose entries have no order gets one.
-fn in_order(packet: &Packet) -> Packet {
-    let (kind, payload) = packet;
+/// A reply without what may differ: the order of lists that have none, and whether an old client's
+/// cached data are still true.
+fn comparable((kind, payload): &Packet, version: Version) -> Packet {
     let mut payload = payload.clone();
-    if *kind == kind::reply(kind::LIST_OPEN_FILES) && payload.len() > 4 {
-        let mut entries: Vec<Vec<u8>> = payload[4..].chunks(4).map(<[u8]>::to_vec).collect();
-        entries.sort_unstable();
-        payload.truncate(4);
-        payload.extend(entries.concat());
+    const OPEN_FILES: u32 = kind::reply(kind::LIST_OPEN_FILES);
+    const QUOTAS: u32 = 519;
+    const FOUND: u32 = kind::reply(kind::LOOKUP);
+    match *kind {
+        OPEN_FILES if payload.len() > 4 => {
+            let mut entries: Vec<Vec<u8>> = payload[4..].chunks(4).map(<[u8]>::to_vec).collect();
+            entries.sort_unstable();
+            payload.truncate(4);
+            payload.extend(entries.concat());
+        }
+        QUOTAS => payload.sort_unstable(),
+        FOUND if payload.len() > 9 && !version.has_lookup_flags() => {
+            let (at, bit) = if version.has_numeric_types() {
+                (8, 0x04)
+            } else {
+                (9, 0x40)
+            };
+            payload[at] &= !bit;
+        }
+        _ => {}
     }
     (*kind, payload)
 }
@@ -376,13 +391,14 @@ impl Run {
             );
         }
         let now = now()?;
+        let version = CONNECTIONS[number].2;
         let equal = match (&real, &ours) {
             (Some(real), Some(ours)) => {
                 real.len() == ours.len()
-                    && real
-                        .iter()
-                        .zip(ours)
-                        .all(|(one, other)| one.0 == other.0 && same(&one.1, &other.1, now))
+                    && real.iter().zip(ours).all(|(one, other)| {
+                        let (one, other) = (comparable(one, version), comparable(other, version));
+                        one.0 == other.0 && same(&one.1, &other.1, now)
+                    })
             }
             (None, None) => true,
             _ => false,

@@ -126,7 +126,14 @@ fn trash_times() {
     denied.rights.disables = 1 << 20;
     for (who, inode, seconds, smode, result, line) in [
         (who(0, 0), A, 1, 0, "1,0,0", "SETTRASHTIME(3,0,1,0):1,0,0"),
-        (who(0, 0), A, 3600, 0, "0,1,0", ""),
+        (
+            who(0, 0),
+            A,
+            3600,
+            0,
+            "0,1,0",
+            "SETTRASHTIME(3,0,3600,0):0,1,0",
+        ),
         (
             who(0, 0),
             A,
@@ -135,7 +142,14 @@ fn trash_times() {
             "1,0,0",
             "SETTRASHTIME(3,0,7201,1):1,0,0",
         ),
-        (who(0, 0), A, 3600, 1, "0,1,0", ""),
+        (
+            who(0, 0),
+            A,
+            3600,
+            1,
+            "0,1,0",
+            "SETTRASHTIME(3,0,3600,1):0,1,0",
+        ),
         (
             who(0, 0),
             A,
@@ -144,7 +158,14 @@ fn trash_times() {
             "1,0,0",
             "SETTRASHTIME(3,0,3600,2):1,0,0",
         ),
-        (who(0, 0), A, 7200, 3, "0,1,0", ""),
+        (
+            who(0, 0),
+            A,
+            7200,
+            3,
+            "0,1,0",
+            "SETTRASHTIME(3,0,7200,3):0,1,0",
+        ),
         (who(6, 0), A, 7200, 0, "status 1", ""),
         (
             who(6, 0),
@@ -169,9 +190,23 @@ fn trash_times() {
         (denied, A, 1, 0, "status 1", ""),
         (long_ago, A, 3599, 0, "status 1", ""),
         (long_ago, A, 7201, 0, "status 1", ""),
-        (long_ago, A, 3599, 1, "0,1,0", ""),
+        (
+            long_ago,
+            A,
+            3599,
+            1,
+            "0,1,0",
+            "SETTRASHTIME(3,0,3599,1):0,1,0",
+        ),
         (long_ago, A, 7201, 1, "status 1", ""),
-        (long_ago, A, 7201, 2, "0,1,0", ""),
+        (
+            long_ago,
+            A,
+            7201,
+            2,
+            "0,1,0",
+            "SETTRASHTIME(3,0,7201,2):0,1,0",
+        ),
         (long_ago, A, 3599, 2, "status 1", ""),
     ] {
         let mut tx = Tx::new(20, &mut tree.out);
@@ -247,8 +282,24 @@ fn extra_attributes() {
             "SETEATTR(3,5,2,2):1,0,0",
             0x08,
         ),
-        (who(5, 0), A, 0x04, 1, "0,1,0", "", 0x08),
-        (who(5, 0), A, 0x01, 3, "0,1,0", "", 0x08),
+        (
+            who(5, 0),
+            A,
+            0x04,
+            1,
+            "0,1,0",
+            "SETEATTR(3,5,4,1):0,1,0",
+            0x08,
+        ),
+        (
+            who(5, 0),
+            A,
+            0x01,
+            3,
+            "0,1,0",
+            "SETEATTR(3,5,1,3):0,1,0",
+            0x08,
+        ),
         (who(5, 0), A, 0x80, 1, "status 1", "", 0x08),
         (who(6, 0), A, 0x02, 1, "status 1", "", 0x08),
         (
@@ -354,8 +405,8 @@ fn storage_classes() {
     let b_secret = "SETSCLASS(4,0,11,11,0):1,0,0";
     for (who, inode, source, class, smode, result, line) in [
         (who(5, 0), A, 0, 3, 0, "1,0,0", "SETSCLASS(3,5,3,3,0):1,0,0"),
-        (who(5, 0), A, 0, 3, 0, "0,1,0", ""),
-        (who(5, 0), A, 0, 2, 1, "0,1,0", ""),
+        (who(5, 0), A, 0, 3, 0, "0,1,0", "SETSCLASS(3,5,3,3,0):0,1,0"),
+        (who(5, 0), A, 0, 2, 1, "0,1,0", "SETSCLASS(3,5,2,2,1):0,1,0"),
         (who(5, 0), A, 0, 2, 2, "1,0,0", "SETSCLASS(3,5,2,2,2):1,0,0"),
         (
             who(5, 0),
@@ -366,7 +417,7 @@ fn storage_classes() {
             "4,0,2",
             "SETSCLASS(2,5,2,10,7):4,0,2",
         ),
-        (who(0, 0), A, 0, 9, 1, "0,1,0", ""),
+        (who(0, 0), A, 0, 9, 1, "0,1,0", "SETSCLASS(3,0,9,9,1):0,1,0"),
         (who(0, 0), A, 0, 9, 2, "1,0,0", "SETSCLASS(3,0,9,9,2):1,0,0"),
         (who(0, 0), A, 0, custom.0, 1, "status 6", ""),
         (who(0, 0), A, 0, 77, 0, "status 6", ""),
@@ -410,7 +461,10 @@ fn storage_classes() {
         (who(0, 0), A, 0, 2, 8, "status 6", ""),
         (who(0, 0), Inode(99), 0, 2, 0, "status 3", ""),
     ] {
-        let (source, class) = (ClassId(source), ClassId(class));
+        let (mut source, class) = (ClassId(source), ClassId(class));
+        if smode & 3 != 3 {
+            source = class;
+        }
         let mut tx = Tx::new(20, &mut tree.out);
         let found = tree
             .ns
@@ -486,7 +540,7 @@ fn archive_flags() {
         (who(5, 0), DIRECTORY, true, "2,0,2", "ARCHCHG(2,5,1):2,0,2"),
         (who(5, 0), B, true, "status 1", ""),
         (who(0, 0), DIRECTORY, true, "1,3,0", "ARCHCHG(2,0,1):1,3,0"),
-        (who(0, 0), DIRECTORY, true, "0,4,0", ""),
+        (who(0, 0), DIRECTORY, true, "0,4,0", "ARCHCHG(2,0,1):0,4,0"),
         (who(0, 0), SYMLINK, true, "status 1", ""),
         (who(0, 1), A, true, "status 33", ""),
         (who(0, 0), Inode(99), true, "status 3", ""),
@@ -618,7 +672,13 @@ fn quota_requests() {
             "17",
             "QUOTA(2,0,17,0,1,100,0,0,0,0,0,0,7)",
         ),
-        (who(0, ADMIN), DIRECTORY, set(0x11), "17", ""),
+        (
+            who(0, ADMIN),
+            DIRECTORY,
+            set(0x11),
+            "17",
+            "QUOTA(2,0,17,0,1,100,0,0,0,0,0,0,7)",
+        ),
         (
             who(0, ADMIN),
             DIRECTORY,
@@ -626,7 +686,13 @@ fn quota_requests() {
             "1",
             "QUOTA(2,0,1,0,1,0,0,0,0,0,0,0,7)",
         ),
-        (who(0, ADMIN), DIRECTORY, remove, "1", ""),
+        (
+            who(0, ADMIN),
+            DIRECTORY,
+            remove,
+            "1",
+            "QUOTA(2,0,1,0,1,0,0,0,0,0,0,0,7)",
+        ),
     ] {
         let mut tx = Tx::new(20, &mut tree.out);
         let found = match tree.ns.quota_control(&mut tx, &who, inode, request) {

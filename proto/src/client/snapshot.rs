@@ -54,7 +54,12 @@ impl<'a> Message<'a> for Snapshot<'a> {
             parent,
             name,
             caller: Credentials::get_before(&mut reader, if is_old { 1 } else { 3 })?,
-            mode: reader.u8()?,
+            mode: if is_old {
+                // Without a umask there is no copying as cp does.
+                reader.u8()? & !snapshot_mode::CP_ATTRIBUTES
+            } else {
+                reader.u8()?
+            },
             umask: if is_old { 0 } else { reader.u16()? },
         };
         reader.finish()?;

@@ -5,7 +5,7 @@
 use crate::dice::Dice;
 use proto::client::acl::{Acl, AclEntry, Getfacl, Setfacl};
 use proto::client::attributes::{Getattr, Setattr, Truncate, truncate_flag};
-use proto::client::chunks::{ChunkRequest, WriteEnd};
+use proto::client::chunks::ChunkRequest;
 use proto::client::create::{Create, Mkdir, Mknod, Symlink};
 use proto::client::eattr::Seteattr;
 use proto::client::goals::{Class, Setsclass};
@@ -29,7 +29,7 @@ use proto::client::trashtime::Settrashtime;
 use proto::client::xattr::{Getxattr, Setxattr};
 use proto::client::{Credentials, Gids, InodeRequest, TreeRequest, kind};
 use proto::list::Text;
-use proto::{ChunkId, Inode, NodeKind, Version};
+use proto::{Inode, NodeKind, Version};
 use std::fmt::Debug;
 
 /// What a connection may send.
@@ -423,7 +423,7 @@ impl Requests {
                     version,
                 )
             }
-            12 => {
+            12 | 13 => {
                 let index = self.dice.pick(&[0, 1, 0x7fff_ffff, 0x8000_0000]);
                 let flags = self.dice.pick(&[None, Some(0), Some(1)]);
                 let message = ChunkRequest {
@@ -437,18 +437,6 @@ impl Requests {
                     &message,
                     version,
                 )
-            }
-            13 => {
-                let length = self.dice.pick(LENGTHS);
-                let message = WriteEnd {
-                    msgid,
-                    chunk: ChunkId(99),
-                    inode,
-                    index: None,
-                    length,
-                    flags: None,
-                };
-                build(kind::WRITE_CHUNK_END, &message, version)
             }
             14 => {
                 let (name, mode) = (self.dice.pick(XATTRS), self.dice.below(3) as u8);
