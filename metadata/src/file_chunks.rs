@@ -514,7 +514,7 @@ impl Namespace {
         slice: Slice,
     ) -> Result<Option<u64>, Status> {
         who.permit(disable::APPEND_CHUNKS)?;
-        if target == source && self.node(target).is_some() {
+        if target == source && target != Inode(0) {
             return Err(Status::Einval);
         }
         who.writes()?;

@@ -29,7 +29,7 @@ fn snapshot_statuses() {
         other-ro rmsnapshot /nowhere/a 128                    -> Erofs
         other rmsnapshot /nowhere/a 128                       -> Enoent
         other rmsnapshot /open/file/a 128                     -> Eperm
-        other rmsnapshot /growing/a 128                       -> Eperm
+        other rmsnapshot /growing/a 128                       -> Enoent
         other rmsnapshot /closed/%00 128                      -> Eacces
         other rmsnapshot /open/%00 128                        -> Einval
         other rmsnapshot /open/none 128                       -> Enoent

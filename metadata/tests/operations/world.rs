@@ -216,7 +216,7 @@ impl World {
                     kind: NodeKind::from_letter(at(2).as_bytes()[0]).expect("kind"),
                     mode: octal(at(3)),
                     umask: octal(at(4)),
-                    rdev: 261,
+                    rdev: if "bc".contains(at(2)) { 261 } else { 0 },
                     copy_sgid: words.contains(&"copysgid"),
                 };
                 let (ns, mut tx) = self.tx();
