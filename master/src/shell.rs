@@ -350,8 +350,7 @@ impl Shell {
         }
     }
 
-    /// Reads once, executes every whole frame, and sends the answers at once when nothing has to
-    /// become durable before.
+    /// Reads once and executes every whole frame; the answers leave at the end of the turn.
     fn poll_read(
         &self,
         cx: &mut Context<'_>,
@@ -419,14 +418,9 @@ impl Shell {
         if !core.links.is_open(link) {
             consumed = input.len();
         }
-        let reads_only = core.out.lines.is_empty() && !self.journal.borrow().is_busy();
-        if reads_only && self.rotation_wanted.get().is_none() {
-            core.links.seal();
-            core.links.release();
-            self.send(&mut core);
-        } else {
-            self.want_turn();
-        }
+        // Answers of all connections that were ready leave one after the other: sent one by one
+        // between the reads, each would wake a client that went to sleep after the last one.
+        self.want_turn();
         Ok(consumed)
     }
 }
