@@ -399,11 +399,20 @@ impl Drop for Cluster {
 }
 
 /// Waits until `condition` holds, ninety seconds at most.
-pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+pub fn wait_until(what: &str, condition: impl FnMut() -> bool) -> Result<()> {
+    wait_at_most(PATIENCE, what, condition)
+}
+
+/// Waits until `condition` holds, `limit` at most.
+pub fn wait_at_most(
+    limit: Duration,
+    what: &str,
+    mut condition: impl FnMut() -> bool,
+) -> Result<()> {
+    let deadline = Instant::now() + limit;
     while !condition() {
         if Instant::now() >= deadline {
-            bail!("waited {PATIENCE:?} in vain until {what}");
+            bail!("waited {limit:?} in vain until {what}");
         }
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -18,6 +18,9 @@ const NEEDED: &[(&str, &str)] = &[
     ("/usr/bin/sqlite3", "sqlite3"),
     ("/usr/bin/fio", "fio"),
     ("/usr/bin/gcc", "gcc"),
+    ("/usr/bin/python3", "python3"),
+    ("/usr/bin/setfacl", "acl"),
+    ("/usr/bin/setfattr", "attr"),
 ];
 
 /// Installs what is missing, as root; otherwise says what to install and how.
