@@ -57,7 +57,7 @@ impl Slice {
         to: 0x8000_0000,
     };
 
-    /// The chunks of a source with `chunks` slots: first and last; `None` when there are none.
+    /// The chunks of a source of `chunks` chunks: first and last; `None` when there are none.
     fn of(self, chunks: u32) -> Option<(u32, u32)> {
         let place = |value: u32, from_end: bool| {
             if from_end {
@@ -526,11 +526,11 @@ impl Namespace {
             return Err(Status::Eperm);
         }
         self.check_mask(who, target, to, WRITE)?;
-        let Some((first, last)) = slice.of(self.store.slots.len(node.slots())) else {
+        let Some((first, last)) = slice.of(chunks_by_length(node)) else {
             return Ok(None);
         };
         let appended = appended_bytes(node, first, last);
-        let length = self.append_start(to) + appended;
+        let length = append_start(to) + appended;
         if length > u64::from(SLOT_MAX) * CHUNK_BYTES {
             return Err(Status::Einval);
         }
@@ -558,12 +558,6 @@ impl Namespace {
         Ok(Some(length))
     }
 
-    /// Where appended chunks begin: behind the last chunk, and not before the end of the file.
-    fn append_start(&self, node: &NodeRecord) -> u64 {
-        let slots = u64::from(self.store.slots.len(node.slots()));
-        slots.max(node.file_length().div_ceil(CHUNK_BYTES)) * CHUNK_BYTES
-    }
-
     /// Replays APPEND; slots `first..=last` of the source, all of them for `u32::MAX, 0`.
     pub(crate) fn apply_append(
         &mut self,
@@ -575,23 +569,27 @@ impl Namespace {
     ) -> Result<(), Status> {
         let from = *self.file_or(source)?;
         let to = *self.file_or(target)?;
-        let slots = self.store.slots.len(from.slots());
+        let chunks = chunks_by_length(&from);
+        if chunks == 0 {
+            return Ok(());
+        }
         let (first, last) = match (first, last) {
-            (u32::MAX, 0) => (0, slots.saturating_sub(1)),
+            (u32::MAX, 0) => (0, chunks - 1),
             range => range,
         };
-        if target == source || first > last || last >= slots {
+        if target == source || first > last || last >= chunks {
             return Err(Status::Einval);
         }
         let before = self.stats_of(target);
-        let start = self.append_start(&to);
-        let first_slot = (start / CHUNK_BYTES) as u32;
+        let start = append_start(&to);
+        let first_slot = chunks_by_length(&to);
         let copied: Vec<(u32, u32)> = self
             .store
             .slots
             .used_from(from.slots(), first)
             .take_while(|&(index, _)| index <= last)
             .collect();
+        self.drop_slots_from(tx, target, first_slot);
         for (index, at) in copied {
             self.put_slot(tx, target, first_slot + (index - first), at)?;
         }
@@ -603,6 +601,17 @@ impl Namespace {
         self.correct_stats(target, before);
         Ok(())
     }
+}
+
+/// Chunks that slices of a file are counted by: those that its length covers, whatever its slots are.
+fn chunks_by_length(node: &NodeRecord) -> u32 {
+    // A length has at most 2^57 bytes.
+    node.file_length().div_ceil(CHUNK_BYTES) as u32
+}
+
+/// Where appended chunks begin. What a write that did not end left behind is replaced.
+fn append_start(node: &NodeRecord) -> u64 {
+    u64::from(chunks_by_length(node)) * CHUNK_BYTES
 }
 
 /// Bytes of slots `first..=last`: all full but the one in which the file ends.
