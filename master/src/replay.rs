@@ -210,7 +210,8 @@ mod tests {
     fn what_is_wrong_is_named_with_its_place() {
         let contradiction = "2: 6|CREATE(1,z,2,493,18,0,0,0):2\n";
         let wrong_result = "3: 6|CREATE(2,b,1,420,18,0,0,0):9\n";
-        let cases: [(&str, &[(&str, &str)], &str); 4] = [
+        type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+        let cases: [Case<'_>; 4] = [
             ("hole", &[("a", FIRST), ("b", "9: 6|ACCESS(1)\n")], "hole"),
             ("damaged", &[("a", FIRST), ("b", "3: 6|CREATE(2\n")], "b:3:"),
             (

@@ -242,7 +242,7 @@ impl Service<'_> {
         self.hour = hour;
         let (back_logs, view) = {
             let core = self.shell.core.borrow();
-            let due = hour % core.settings.save_every_hours.max(1) == 0;
+            let due = hour.is_multiple_of(core.settings.save_every_hours.max(1));
             (core.settings.back_logs, due.then(|| core.ns.freeze()))
         };
         self.shell.rotate(back_logs);

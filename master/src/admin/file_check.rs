@@ -112,6 +112,7 @@ pub(super) fn tick(core: &mut Core) {
     for inode in first..first.saturating_add(size).min(bound) {
         look_at(core, Inode(inode));
     }
+    core.ns.refresh_real_sizes(Inode(first), size);
     core.admin.file_check.step = (step + 1) % STEPS;
 }
 

@@ -25,7 +25,7 @@ pub(super) fn list(core: &mut Core, link: LinkId) {
                 Some(b'/') => path,
                 _ => [b"/", path.as_slice()].concat(),
             };
-            (inode, quota.clone(), core.ns.usage(inode), path)
+            (inode, *quota, core.ns.usage(inode), path)
         })
         .collect();
     let entries = rows

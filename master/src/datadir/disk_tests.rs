@@ -3,7 +3,6 @@
 use super::super::{BACK, METADATA, Mode, plan};
 use super::*;
 use proto::MetaVersion;
-use std::io::Write as _;
 
 struct Directory(PathBuf);
 
