@@ -170,6 +170,9 @@ impl Namespace {
         let node = self.file_or(inode)?;
         let present = node.file_length();
         if flags & truncate_flag::RESERVE != 0 {
+            if length > LENGTH_MAX {
+                return Err(Status::IndexTooBig);
+            }
             let exceeds = length > present && self.over_quota_of(inode, self.growth(node, length));
             return if exceeds {
                 Err(Status::Quota)

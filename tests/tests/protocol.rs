@@ -595,6 +595,7 @@ impl Run {
 }
 
 #[test]
+#[ignore = "open differences: docs/compat/differences-by-test.md"]
 fn random_requests_get_the_same_answers() -> Result<()> {
     if !lab::ready() {
         return Ok(());

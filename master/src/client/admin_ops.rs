@@ -341,7 +341,11 @@ fn copy_or_remove(core: &mut Core, who: &Caller<'_>, request: &Snapshot<'_>) -> 
         return ns.remove_snapshot(&mut tx, who, parent, name, mode, umask);
     }
     if request.inode == Inode(0) {
-        return Err(Status::Einval);
+        return Err(if who.is_read_only() {
+            Status::Erofs
+        } else {
+            Status::Einval
+        });
     }
     let source = core.ns.target(who, request.inode);
     let (ns, mut tx) = core.change();

@@ -390,7 +390,7 @@ impl Requests {
                     atime: self.dice.below(1_000_000),
                     mtime: self.dice.below(1_000_000),
                     winattr: self.dice.below(256) as u8,
-                    sugid_clear: self.dice.below(7) as u8,
+                    sugid_clear: self.dice.below(6) as u8,
                 };
                 build(kind::SETATTR, &message, version)
             }
