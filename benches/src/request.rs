@@ -63,6 +63,17 @@ pub fn register(stream: &mut TcpStream) -> Result<()> {
 /// Sends one request and waits for its reply's payload, which has to be a success.
 pub fn ask(stream: &mut TcpStream, packet: &[u8]) -> Result<Vec<u8>> {
     stream.write_all(packet)?;
+    receive(stream)
+}
+
+/// Sends `count` requests at once and waits for their replies, which have to be successes. Requests
+/// and replies have to fit into the kernel's buffers.
+pub fn ask_all(stream: &mut TcpStream, packets: &[u8], count: usize) -> Result<Vec<Vec<u8>>> {
+    stream.write_all(packets)?;
+    (0..count).map(|_| receive(stream)).collect()
+}
+
+fn receive(stream: &mut TcpStream) -> Result<Vec<u8>> {
     loop {
         let (kind, payload) = read_packet(stream)?;
         match classify(kind, &payload) {

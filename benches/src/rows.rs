@@ -100,7 +100,6 @@ impl Tree {
         target.inside(|address| {
             let mut stream = TcpStream::connect(address)?;
             request::register(&mut stream)?;
-            let mut ask = |packet: &[u8]| request::ask(&mut stream, packet);
             let mut tree = Tree {
                 directories: Vec::new(),
                 files: Vec::new(),
@@ -109,11 +108,11 @@ impl Tree {
             };
             let mut out = Vec::new();
             request::mkdir(&mut out, 1, Inode::ROOT, b"listed");
-            tree.listed = inode_of(&ask(&out)?)?;
+            tree.listed = inode_of(&request::ask(&mut stream, &out)?)?;
             for number in 0..LISTED {
                 out.clear();
                 request::mknod(&mut out, 1, tree.listed, &file_name(number.into()));
-                ask(&out)?;
+                request::ask(&mut stream, &out)?;
             }
             for directory in 0..DIRECTORIES {
                 out.clear();
@@ -123,12 +122,14 @@ impl Tree {
                     Inode::ROOT,
                     format!("dir{directory:03}").as_bytes(),
                 );
-                let parent = inode_of(&ask(&out)?)?;
+                let parent = inode_of(&request::ask(&mut stream, &out)?)?;
                 tree.directories.push(parent);
+                out.clear();
                 for number in 0..FILES {
-                    out.clear();
                     request::mknod(&mut out, 1, parent, &file_name(number.into()));
-                    tree.files.push(inode_of(&ask(&out)?)?);
+                }
+                for reply in request::ask_all(&mut stream, &out, FILES as usize)? {
+                    tree.files.push(inode_of(&reply)?);
                 }
             }
             Ok(tree)
