@@ -418,8 +418,8 @@ impl Namespace {
         length(one) == length(other) && chunks(one) == chunks(other)
     }
 
-    /// Owner, mode, class, trash time, extra and Windows attributes. A new copy keeps the group that
-    /// it got when it was made: that of a setgid directory.
+    /// Owner, mode, class and trash time; of a new copy also extra and Windows attributes, but not the
+    /// group, which is the one that it got when it was made: that of a setgid directory.
     fn copy_attributes(
         &mut self,
         tx: &mut Tx,
@@ -436,7 +436,7 @@ impl Namespace {
         }
         record.set_mode(mode);
         record.trash_hours = node.trash_hours;
-        if !copying.is_like_cp() {
+        if is_new && !copying.is_like_cp() {
             record.eattr = node.eattr;
             record.winattr = node.winattr;
         }
