@@ -130,15 +130,23 @@ impl Namespace {
         Ok(counts)
     }
 
-    /// Removes a name; a file whose last one it is does not go to the trash.
+    /// Removes a name, unless its directory keeps what it has; a file whose last one it is does not go
+    /// to the trash.
     fn remove_copy(
         &mut self,
         tx: &mut Tx,
         edge: u32,
         counts: &mut SnapshotCounts,
     ) -> Result<(), Status> {
-        let child = self.store.edges.get(edge).map_or(0, |edge| edge.child);
-        let node = self.node_mut(Inode(child))?;
+        let record = self.store.edges.get(edge).copied().unwrap_or_default();
+        let directory = self.node_or(Inode(record.parent))?;
+        let stays = directory.has(eattr::APPEND_ONLY | eattr::IMMUTABLE);
+        let node = self.node_mut(Inode(record.child))?;
+        if stays {
+            // An emptied directory is a snapshot as before.
+            node.eattr |= eattr::SNAPSHOT;
+            return Ok(());
+        }
         if node.kind().has_data() {
             node.trash_hours = 0;
         }
