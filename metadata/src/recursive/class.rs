@@ -181,13 +181,13 @@ impl Namespace {
             if !has_class(node.kind()) {
                 continue;
             }
-            let changes = node.class != set.class
-                && match compare {
-                    Compare::Set => true,
-                    Compare::Increase => node.class < set.class,
-                    Compare::Decrease => node.class > set.class,
-                    Compare::Exchange => node.class == set.source,
-                };
+            let changes = match compare {
+                Compare::Set => node.class != set.class,
+                Compare::Increase => node.class < set.class,
+                Compare::Decrease => node.class > set.class,
+                // Also a class exchanged for itself counts as changed, as in 3.0.117.
+                Compare::Exchange => node.class == set.source,
+            };
             if is_barred(node, uid) {
                 counts.refused += 1;
             } else if !changes {
