@@ -147,6 +147,15 @@ impl Namespace {
         }
         let mut steps = Vec::new();
         let outcome = self.posix_locks.request(request, &mut steps);
+        if request.kind.is_none() && steps.is_empty() {
+            // MooseFS writes a line for an unlock that finds nothing, too.
+            steps.push(RangeStep::Changed(
+                request.owner,
+                request.range,
+                None,
+                request.pid,
+            ));
+        }
         for step in &steps {
             self.emit_range(tx, request.inode, step);
         }

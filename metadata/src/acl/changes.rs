@@ -86,7 +86,8 @@ impl Namespace {
         } else {
             old_mode
         };
-        let change_ctime = mode != old_mode;
+        // MooseFS says so, too, when the inode was changed in this second anyway.
+        let change_ctime = mode != old_mode || node.ctime == tx.now;
         let entry = Entry::SetAcl {
             inode,
             mode,
