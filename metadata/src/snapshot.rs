@@ -254,6 +254,10 @@ impl Namespace {
         name: &[u8],
     ) -> Result<(), Status> {
         let node = *self.node_or(source)?;
+        if node.kind().is_detached() {
+            // As in 3.0.117, nothing is copied from the trash.
+            return Ok(());
+        }
         let needed = match node.kind() {
             NodeKind::Directory => READ | EXECUTE,
             kind if kind.has_data() => READ,
@@ -265,7 +269,7 @@ impl Namespace {
         }
         let (copy, new) = match self.child(parent, name) {
             Some(existing) => {
-                if self.node_or(existing)?.kind() != copy_kind(&node) {
+                if self.node_or(existing)?.kind() != node.kind() {
                     return Ok(());
                 }
                 (
@@ -335,7 +339,7 @@ impl Namespace {
         let (uid, gid, mode) = copying.owner(node);
         let like_cp = copying.is_like_cp();
         let new = NewInode {
-            kind: copy_kind(node),
+            kind: node.kind(),
             mode: if like_cp { node.mode() } else { mode },
             umask: if like_cp { copying.umask } else { 0 },
             uid,
@@ -488,14 +492,5 @@ impl Namespace {
             record.ctime = tx.now;
         }
         Ok(())
-    }
-}
-
-/// What the copy of an inode is: of files in trash a file.
-fn copy_kind(node: &NodeRecord) -> NodeKind {
-    if node.kind().has_data() {
-        NodeKind::File
-    } else {
-        node.kind()
     }
 }
