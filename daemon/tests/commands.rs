@@ -2,7 +2,7 @@
 //! mfsmaster 3.0.117 (numbers of processes and paths replaced).
 
 // Helpers of tests may panic, too; clippy exempts only the test functions themselves.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
