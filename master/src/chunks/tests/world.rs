@@ -536,6 +536,8 @@ impl World {
     pub fn shares(&mut self, source: Inode, name: &str) -> Inode {
         let copy = self.file(name);
         let mut tx = Tx::new(self.now.unix, &mut self.out);
+        // A slice is counted by the length of its file.
+        self.ns.set_length(&mut tx, source, 100_000, false).unwrap();
         self.ns
             .append_slice(
                 &mut tx,
