@@ -1,6 +1,6 @@
 //! The life of a master process: load, listen, serve, reload, save, end.
 
-use crate::admin::{StoreReport, charts};
+use crate::admin::{ProcessUsage, StoreReport, charts};
 use crate::core::Core;
 use crate::journal::Journal;
 use crate::links::Port;
@@ -104,6 +104,12 @@ pub fn serve(startup: &mut Startup) -> Result<(), String> {
     let charts_now = LocalTime(now.unix.saturating_add_signed(offset));
     let charts = store::load(&MASTER, Path::new(CHARTS), charts_now);
     charts::begin(&mut core, charts, offset);
+    // CPU shares are those of whole minutes; memory can be told at once.
+    core.admin.usage = ProcessUsage {
+        system_cpu_micros: 0,
+        user_cpu_micros: 0,
+        ..usage::since(&mut CpuTime::default())
+    };
     crate::startup_lines::write(&mut core, found.loaded.must_renumerate, random)?;
     let shell = Shell::new(core, journal, started);
     let runtime = tokio::runtime::Builder::new_current_thread()
