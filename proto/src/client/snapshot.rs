@@ -77,7 +77,7 @@ impl<'a> Message<'a> for Snapshot<'a> {
             out.put_u16(self.umask);
         } else {
             self.caller.put_single(out);
-            out.put_u8(self.mode);
+            out.put_u8(self.mode & !snapshot_mode::CP_ATTRIBUTES);
         }
     }
 }
