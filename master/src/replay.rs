@@ -1,13 +1,21 @@
 //! Changelogs applied to a loaded image (metadata-and-changelog §2.7): the lines of all files are
 //! merged by number; where files overlap they have to agree.
 
-use crate::storage::LoadOptions;
 use metadata::Namespace;
 use proto::MetaVersion;
 use proto::changelog;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+
+/// How changelogs are applied.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// `-i`: the first problem ends the replay instead of failing it.
+    pub ignore_errors: bool,
+    /// `-xx`: every line is logged.
+    pub lists_lines: bool,
+}
 
 /// One changelog, and how far it has been read.
 struct Log {
@@ -75,7 +83,7 @@ pub fn apply(
     namespace: &mut Namespace,
     directory: &Path,
     files: &[String],
-    options: &LoadOptions,
+    options: Options,
 ) -> Result<u64, String> {
     let mut logs = Vec::new();
     for name in files {
@@ -104,11 +112,7 @@ pub fn apply(
 }
 
 /// Applies the next line; `false` when there is none.
-fn step(
-    namespace: &mut Namespace,
-    logs: &mut [Log],
-    options: &LoadOptions,
-) -> Result<bool, String> {
+fn step(namespace: &mut Namespace, logs: &mut [Log], options: Options) -> Result<bool, String> {
     let version = namespace.version().0;
     for log in logs.iter_mut() {
         log.skip_below(version);
@@ -141,7 +145,7 @@ fn step(
     }
     let place = |what: &dyn std::fmt::Display| format!("{}:{version}: {what}", log.name);
     let parsed = changelog::parse(line).map_err(|error| place(&error))?;
-    if options.verbosity > 1 {
+    if options.lists_lines {
         tracing::info!("{}", String::from_utf8_lossy(line));
     }
     namespace
@@ -153,8 +157,7 @@ fn step(
 
 #[cfg(test)]
 mod tests {
-    use super::apply;
-    use crate::storage::LoadOptions;
+    use super::{Options, apply};
     use metadata::Namespace;
     use std::path::PathBuf;
 
@@ -177,11 +180,11 @@ mod tests {
     ) -> Result<(u64, u64), String> {
         let (path, names) = directory(name, files);
         let mut namespace = Namespace::new(1, 5).unwrap();
-        let options = LoadOptions {
+        let options = Options {
             ignore_errors,
-            ..LoadOptions::default()
+            ..Options::default()
         };
-        let applied = apply(&mut namespace, &path, &names, &options);
+        let applied = apply(&mut namespace, &path, &names, options);
         std::fs::remove_dir_all(path).unwrap();
         Ok((applied?, namespace.version().0))
     }

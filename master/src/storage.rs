@@ -87,7 +87,10 @@ impl Storage {
             &mut loaded.namespace,
             &self.directory,
             &recovery.replay,
-            options,
+            replay::Options {
+                ignore_errors: options.ignore_errors,
+                lists_lines: options.verbosity > 1,
+            },
         )?;
         if applied > 0 {
             log::say(&format!(
@@ -212,18 +215,7 @@ fn write(directory: &Path, images_kept: u32, view: &View) -> io::Result<()> {
 /// Where MooseFS puts a copy that does not fit into the data directory
 /// (metadata-and-changelog §2.6).
 fn elsewhere() -> Vec<PathBuf> {
-    [
-        "/",
-        "/tmp",
-        "/var",
-        "/usr",
-        "/usr/share",
-        "/usr/local",
-        "/usr/local/var",
-        "/usr/local/share",
-    ]
-    .map(PathBuf::from)
-    .to_vec()
+    datadir::disk::EMERGENCY_PLACES.map(PathBuf::from).to_vec()
 }
 
 /// The metadata saver gets out of the way of the service.
