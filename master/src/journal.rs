@@ -256,7 +256,7 @@ impl Journal {
     }
 
     /// Waits until everything handed over is on stable storage, and ends the thread.
-    pub fn finish(mut self) {
+    pub fn finish(&mut self) {
         drop(self.batches.take());
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
@@ -318,6 +318,10 @@ fn write_batches(log: &Mutex<LogFile>, batches: &Receiver<Vec<u8>>, done: impl F
                     .and_then(|files| files.iter().try_for_each(File::sync_all));
                 if let Err(error) = synced {
                     tracing::error!("can't sync the changelog: {error}");
+                    // The next round tries again.
+                    let unsynced = &mut lock(log).unsynced;
+                    unsynced.lines = true;
+                    unsynced.names = true;
                 }
             }
             Err(RecvTimeoutError::Disconnected) => return,

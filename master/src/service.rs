@@ -325,6 +325,7 @@ impl Service<'_> {
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }
+        log::set_level(config.text("SYSLOG_MIN_LEVEL"));
         let settings = Settings::from_config(&config);
         self.shell.set_save_mode(settings.save_mode);
         self.storage.keep(settings.images_kept);
@@ -389,6 +390,7 @@ impl Service<'_> {
         self.shell
             .with_core(|core| charts::sample(core, usage, utc_offset()));
         self.save_charts();
+        self.shell.finish();
         tracing::info!("exited from main loop");
         Ok(())
     }

@@ -190,9 +190,10 @@ impl Shell {
         self.journal.borrow_mut().set_mode(mode);
     }
 
-    /// Ends the journal's thread. The shell saves nothing afterwards.
-    pub fn into_parts(self) -> (Core, Journal) {
-        (self.core.into_inner(), self.journal.into_inner())
+    /// Brings the changelog to stable storage and ends the journal's thread: nothing is saved
+    /// afterwards.
+    pub fn finish(&self) {
+        self.journal.borrow_mut().finish();
     }
 
     fn want_turn(&self) {
