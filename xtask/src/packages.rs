@@ -17,6 +17,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("/usr/bin/git", "git"),
     ("/usr/bin/sqlite3", "sqlite3"),
     ("/usr/bin/fio", "fio"),
+    ("/usr/bin/faketime", "faketime"),
     ("/usr/bin/gcc", "gcc"),
     ("/usr/bin/python3", "python3"),
     ("/usr/bin/setfacl", "acl"),
