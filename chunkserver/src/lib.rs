@@ -1,0 +1,1 @@
+//! mfschunkserver and mfschunktool: disks, data, checksums.

@@ -1,0 +1,1 @@
+//! The client: a library, mfsmount and the tools over it.

@@ -1,0 +1,1 @@
+//! The replicated log: log store, peer links, snapshots, membership.
