@@ -22,6 +22,7 @@ pub mod length;
 pub mod link;
 pub mod locks;
 pub mod lookup;
+pub mod merge;
 pub mod namespace;
 pub mod open_files;
 pub mod posix_lock;

@@ -1,0 +1,484 @@
+//! One history from several changelogs: files of a master and of its metaloggers, which overlap, end
+//! in torn lines and leave gaps (metadata-and-changelog §2.7). Bytes in, lines in order out; no file
+//! is opened here.
+
+use crate::Namespace;
+use proto::MetaVersion;
+use proto::changelog;
+use std::fmt;
+
+/// A line whose number is further ahead of the one before it than this is garbage.
+const STEP_MAX: u64 = 10_000;
+
+/// One changelog.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// What it is called in messages.
+    pub name: &'a str,
+    /// The whole file.
+    pub bytes: &'a [u8],
+}
+
+/// One line of the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change<'a> {
+    /// Name of the changelog that it is from.
+    pub source: &'a str,
+    /// Its number.
+    pub version: MetaVersion,
+    /// The line with its number, without its newline.
+    pub line: &'a [u8],
+}
+
+/// Where the history ends before its last line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Break {
+    /// Lines are missing in all changelogs.
+    Hole {
+        /// Where the last line before it was, or the image that the history begins with.
+        after: String,
+        /// First missing line.
+        first: MetaVersion,
+        /// Changelog in which the history goes on.
+        source: String,
+        /// Last missing line.
+        last: MetaVersion,
+    },
+    /// Two changelogs have different lines of one number: one of them is of another history.
+    Contradiction {
+        /// Number of the lines.
+        version: MetaVersion,
+        /// The changelogs.
+        sources: [String; 2],
+    },
+    /// A line cannot be read or does not fit the state.
+    Line {
+        /// Changelog of the line.
+        source: String,
+        /// Its number.
+        version: MetaVersion,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+impl fmt::Display for Break {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Break::Hole {
+                after,
+                first,
+                source,
+                last,
+            } => write!(
+                f,
+                "hole in change files (entries from {after}:{first} to {source}:{last} are missing) - add more files"
+            ),
+            Break::Contradiction {
+                version,
+                sources: [one, other],
+            } => write!(
+                f,
+                "{one} and {other} tell different changes {version} - one of them belongs to another history, take it away"
+            ),
+            Break::Line {
+                source,
+                version,
+                what,
+            } => write!(f, "{source}:{version}: {what}"),
+        }
+    }
+}
+
+/// What is left out of a changelog; the rest of it counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// The last line has no end: its writer was killed.
+    Torn {
+        /// Number of the last whole line, if there is one.
+        after: Option<MetaVersion>,
+        /// Bytes of the torn line.
+        bytes: usize,
+    },
+    /// A line without a number, or with one that does not follow: everything from it on is left out.
+    Garbage {
+        /// Number of the last good line, if there is one.
+        after: Option<MetaVersion>,
+    },
+}
+
+impl Damage {
+    /// The damage of a changelog in words.
+    pub fn describe(&self, source: &str) -> String {
+        match self {
+            Damage::Torn {
+                after: Some(after),
+                bytes,
+            } => format!("{source}: torn line behind change {after} ({bytes} bytes) is ignored"),
+            Damage::Torn { after: None, bytes } => {
+                format!("{source}: no complete line, only a torn one ({bytes} bytes), is ignored")
+            }
+            Damage::Garbage { after } => format!(
+                "found garbage at the end of file: {source} (last correct id: {})",
+                after.unwrap_or_default()
+            ),
+        }
+    }
+}
+
+/// A changelog and how far it has been read.
+#[derive(Clone, Debug)]
+struct Log<'a> {
+    source: Source<'a>,
+    /// Where the next line begins.
+    at: usize,
+    /// The next line and its number; `None` at the end.
+    next: Option<(u64, &'a [u8])>,
+    /// Number of the line before.
+    last: Option<u64>,
+}
+
+impl<'a> Log<'a> {
+    /// Goes to the next line. What is wrong there ends the changelog.
+    fn advance(&mut self) -> Option<Damage> {
+        if let Some((number, line)) = self.next.take() {
+            self.at += line.len() + 1;
+            self.last = Some(number);
+        }
+        let rest = self.source.bytes.get(self.at..).unwrap_or_default();
+        let after = self.last.map(MetaVersion);
+        let Some(end) = rest.iter().position(|&byte| byte == b'\n') else {
+            return (!rest.is_empty()).then_some(Damage::Torn {
+                after,
+                bytes: rest.len(),
+            });
+        };
+        let line = rest.get(..end).unwrap_or_default();
+        let number = number(line).filter(|&number| {
+            self.last
+                .is_none_or(|last| number > last && number - last < STEP_MAX)
+        });
+        match number {
+            Some(number) => {
+                self.next = Some((number, line));
+                None
+            }
+            None => Some(Damage::Garbage { after }),
+        }
+    }
+}
+
+/// The number before the colon.
+fn number(line: &[u8]) -> Option<u64> {
+    let digits = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if line.get(digits) != Some(&b':') {
+        return None;
+    }
+    std::str::from_utf8(line.get(..digits)?).ok()?.parse().ok()
+}
+
+/// The merged history: asks for one line after the other.
+#[derive(Clone, Debug)]
+pub struct Merge<'a> {
+    /// Changelogs that have lines left, those whose next line is lowest first. The first `open` of
+    /// them have been reached.
+    logs: Vec<Log<'a>>,
+    open: usize,
+    /// Where the line before the next one was.
+    previous: String,
+    damages: Vec<(&'a str, Damage)>,
+    bytes_all: u64,
+    bytes_done: u64,
+}
+
+impl<'a> Merge<'a> {
+    /// The history told by `sources`, in whatever order they come; `image` is the name of the file
+    /// that it begins with, for messages.
+    pub fn new(image: &str, sources: impl IntoIterator<Item = Source<'a>>) -> Merge<'a> {
+        let mut merge = Merge {
+            logs: Vec::new(),
+            open: 0,
+            previous: image.to_owned(),
+            damages: Vec::new(),
+            bytes_all: 0,
+            bytes_done: 0,
+        };
+        for source in sources {
+            let mut log = Log {
+                source,
+                at: 0,
+                next: None,
+                last: None,
+            };
+            merge.bytes_all += source.bytes.len() as u64;
+            merge
+                .damages
+                .extend(log.advance().map(|damage| (source.name, damage)));
+            if log.next.is_some() {
+                merge.logs.push(log);
+            } else {
+                merge.bytes_done += source.bytes.len() as u64;
+            }
+        }
+        merge
+            .logs
+            .sort_by_key(|log| log.next.map(|(number, _)| number));
+        merge
+    }
+
+    /// The line of a version, which must not be lower than that of the call before; `None` behind the
+    /// last line of all. The caller applies it and asks for the next.
+    ///
+    /// # Errors
+    /// [`Break::Hole`] and [`Break::Contradiction`].
+    pub fn line(&mut self, version: MetaVersion) -> Result<Option<Change<'a>>, Break> {
+        self.skip_below(version.0);
+        let mut found: Option<Change<'a>> = None;
+        for log in self.logs.iter().take(self.open) {
+            let Some((_, line)) = log.next.filter(|(number, _)| *number == version.0) else {
+                continue;
+            };
+            match found {
+                None => {
+                    found = Some(Change {
+                        source: log.source.name,
+                        version,
+                        line,
+                    });
+                }
+                Some(first) if first.line == line => {}
+                Some(first) => {
+                    return Err(Break::Contradiction {
+                        version,
+                        sources: [first.source.to_owned(), log.source.name.to_owned()],
+                    });
+                }
+            }
+        }
+        if let Some(change) = found {
+            if self.previous != change.source {
+                change.source.clone_into(&mut self.previous);
+            }
+            return Ok(found);
+        }
+        let further = self
+            .logs
+            .iter()
+            .filter_map(|log| Some((log.next?.0, log.source.name)))
+            .min();
+        match further {
+            None => Ok(None),
+            Some((next, source)) => Err(Break::Hole {
+                after: self.previous.clone(),
+                first: version,
+                source: source.to_owned(),
+                last: MetaVersion(next - 1),
+            }),
+        }
+    }
+
+    /// Opens the changelogs that begin up to `version` and leaves lines below it behind.
+    fn skip_below(&mut self, version: u64) {
+        while self
+            .logs
+            .get(self.open)
+            .and_then(|log| log.next)
+            .is_some_and(|(number, _)| number <= version)
+        {
+            self.open += 1;
+        }
+        let mut index = 0;
+        while index < self.open {
+            let Some(log) = self.logs.get_mut(index) else {
+                break;
+            };
+            let begin = log.at;
+            while log.next.is_some_and(|(number, _)| number < version) {
+                let name = log.source.name;
+                self.damages
+                    .extend(log.advance().map(|damage| (name, damage)));
+            }
+            self.bytes_done += (log.at - begin) as u64;
+            if log.next.is_some() {
+                index += 1;
+            } else {
+                self.bytes_done += (log.source.bytes.len() - log.at) as u64;
+                self.logs.remove(index);
+                self.open -= 1;
+            }
+        }
+    }
+
+    /// What has been left out so far, with the name of the changelog.
+    pub fn damages(&self) -> &[(&'a str, Damage)] {
+        &self.damages
+    }
+
+    /// Bytes of all changelogs that are behind, and bytes of all.
+    pub fn progress(&self) -> (u64, u64) {
+        (self.bytes_done, self.bytes_all)
+    }
+}
+
+/// Applies every line that the state lacks; says how many. `watch` sees each line before it is
+/// applied.
+///
+/// # Errors
+/// [`Break`]: the state is that of the last good line before it.
+pub fn replay<'a>(
+    namespace: &mut Namespace,
+    merge: &mut Merge<'a>,
+    mut watch: impl FnMut(&Merge<'a>, &Change<'a>),
+) -> Result<u64, Break> {
+    let mut applied = 0;
+    loop {
+        let version = namespace.version();
+        let Some(change) = merge.line(version)? else {
+            return Ok(applied);
+        };
+        watch(merge, &change);
+        apply(namespace, &change).map_err(|what| Break::Line {
+            source: change.source.to_owned(),
+            version,
+            what,
+        })?;
+        applied += 1;
+    }
+}
+
+fn apply(namespace: &mut Namespace, change: &Change<'_>) -> Result<(), String> {
+    let parsed = changelog::parse(change.line).map_err(|error| error.to_string())?;
+    namespace
+        .replay(change.version, parsed.timestamp, &parsed.entry)
+        .map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Damage, Merge, Source, replay};
+    use crate::Namespace;
+    use proto::MetaVersion;
+
+    fn sources<'a>(texts: &[(&'a str, &'a str)]) -> Vec<Source<'a>> {
+        texts
+            .iter()
+            .map(|&(name, text)| Source {
+                name,
+                bytes: text.as_bytes(),
+            })
+            .collect()
+    }
+
+    /// Lines from version 1 on as `source:version`, then what ended them and what was left out.
+    fn story(texts: &[(&str, &str)]) -> String {
+        let mut merge = Merge::new("image", sources(texts));
+        let mut story = Vec::new();
+        let mut version = MetaVersion(1);
+        loop {
+            match merge.line(version) {
+                Ok(Some(change)) => {
+                    story.push(format!("{}{}", change.source, change.version));
+                    version.0 += 1;
+                }
+                Ok(None) => break,
+                Err(problem) => {
+                    story.push(problem.to_string());
+                    break;
+                }
+            }
+        }
+        let (done, all) = merge.progress();
+        assert!(done <= all);
+        for (source, damage) in merge.damages() {
+            story.push(damage.describe(source));
+        }
+        story.join(" ")
+    }
+
+    #[test]
+    fn lines_come_in_order_from_wherever_they_are() {
+        type Case<'a> = (&'a [(&'a str, &'a str)], &'a str);
+        let cases: [Case<'_>; 13] = [
+            (&[], ""),
+            (&[("a", "")], ""),
+            (&[("a", "1: x\n2: y\n")], "a1 a2"),
+            (&[("b", "2: y\n"), ("a", "1: x\n")], "a1 b2"),
+            (&[("a", "1: x\n2: y\n"), ("b", "2: y\n3: z\n")], "a1 a2 b3"),
+            // A hole of one metalogger is filled by another.
+            (
+                &[("a", "1: x\n4: v\n"), ("b", "2: y\n3: z\n4: v\n")],
+                "a1 b2 b3 a4",
+            ),
+            (
+                &[("a", "1: x\n"), ("b", "4: v\n")],
+                "a1 hole in change files (entries from a:2 to b:3 are missing) - add more files",
+            ),
+            (
+                &[("b", "4: v\n")],
+                "hole in change files (entries from image:1 to b:3 are missing) - add more files",
+            ),
+            (
+                &[("a", "1: x\n2: y\n"), ("b", "1: x\n2: other\n")],
+                "a1 a and b tell different changes 2 - one of them belongs to another history, take it away",
+            ),
+            (
+                &[("a", "1: x\n2: torn"), ("b", "2: y\n")],
+                "a1 b2 a: torn line behind change 1 (7 bytes) is ignored",
+            ),
+            (
+                &[("a", "1: to")],
+                "a: no complete line, only a torn one (5 bytes), is ignored",
+            ),
+            (
+                &[("a", "1: x\n\0\0\n2: y\n")],
+                "a1 found garbage at the end of file: a (last correct id: 1)",
+            ),
+            (
+                &[("a", "1: x\n10001: far\n")],
+                "a1 found garbage at the end of file: a (last correct id: 1)",
+            ),
+        ];
+        for (texts, expected) in cases {
+            assert_eq!(story(texts), expected, "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn lines_below_the_state_do_not_count() {
+        let mut merge = Merge::new("image", sources(&[("a", "1: x\n2: y\n3: z\n")]));
+        assert_eq!(merge.line(MetaVersion(3)).unwrap().unwrap().line, b"3: z");
+        assert_eq!(merge.line(MetaVersion(4)), Ok(None));
+        assert_eq!(merge.progress(), (15, 15));
+        let mut merge = Merge::new("image", sources(&[("a", "1: x\n9: later")]));
+        assert_eq!(merge.line(MetaVersion(2)), Ok(None));
+        let torn = Damage::Torn {
+            after: Some(MetaVersion(1)),
+            bytes: 8,
+        };
+        assert_eq!(merge.damages(), [("a", torn)]);
+    }
+
+    #[test]
+    fn a_replay_ends_at_the_first_line_that_does_not_fit() {
+        let good = "1: 5|SETMETAID(7)\n2: 6|CREATE(1,a,2,493,18,0,0,0):2\n";
+        for (last, expected) in [
+            ("3: 6|CREATE(2,b,1,420,18,0,0,0):3\n", Ok(3)),
+            ("3: 6|CREATE(2\n", Err("b:3: ")),
+            ("3: 6|CREATE(2,b,1,420,18,0,0,0):9\n", Err("b:3: ")),
+        ] {
+            let mut namespace = Namespace::new(1, 5).unwrap();
+            let mut merge = Merge::new("image", sources(&[("a", good), ("b", last)]));
+            let mut seen = 0;
+            let result = replay(&mut namespace, &mut merge, |_, _| seen += 1);
+            assert_eq!(seen, 3);
+            match (result, expected) {
+                (Ok(applied), Ok(all)) => assert_eq!(applied, all),
+                (Err(problem), Err(start)) => {
+                    assert!(problem.to_string().starts_with(start), "{problem}");
+                    assert_eq!(namespace.version(), MetaVersion(3));
+                }
+                (result, _) => panic!("{last}: {result:?}"),
+            }
+        }
+    }
+}
