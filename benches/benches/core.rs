@@ -4,7 +4,7 @@
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use metadata::create::NewNode;
-use metadata::{Caller, Namespace, Outbox, Tx};
+use metadata::{Caller, Digester, Namespace, Outbox, Tx};
 use proto::{Inode, NodeKind};
 use std::hint::black_box;
 
@@ -56,6 +56,21 @@ impl Tree {
         tree
     }
 
+    /// 10 000 files in directories of 1000.
+    fn make_many(&mut self, next: &mut u32) {
+        for _ in 0..10 {
+            let new = NewNode {
+                kind: NodeKind::Directory,
+                ..file()
+            };
+            let parent = self.make(Inode::ROOT, &name(*next), new);
+            *next += 1;
+            for number in 0..PER_DIRECTORY {
+                self.make(parent, &name(number), file());
+            }
+        }
+    }
+
     fn make(&mut self, parent: Inode, name: &[u8], new: NewNode) -> Inode {
         self.out.lines.clear();
         self.out.events.clear();
@@ -105,6 +120,21 @@ fn namespace(c: &mut Criterion) {
         );
     });
     c.bench_function("freeze", |b| b.iter(|| black_box(tree.namespace.freeze())));
+    c.bench_function("digest of 100k files", |b| {
+        b.iter(|| black_box(tree.namespace.digest()));
+    });
+    let mut digester = Digester::default();
+    digester.digest(tree.namespace.freeze());
+    let mut next = FILES;
+    c.bench_function("10k creates", |b| {
+        b.iter(|| tree.make_many(&mut next));
+    });
+    c.bench_function("10k creates and their digest", |b| {
+        b.iter(|| {
+            tree.make_many(&mut next);
+            black_box(digester.digest(tree.namespace.freeze()))
+        });
+    });
 }
 
 criterion_group!(benches, namespace);

@@ -2,6 +2,7 @@
 
 mod changes;
 
+use crate::digest::{Kind, Sum};
 use proto::Inode;
 use std::sync::Arc;
 
@@ -226,6 +227,25 @@ fn key(inode: Inode, kind: AclKind) -> u64 {
 }
 
 impl Acls {
+    /// Counts what differs from an older state, see [`crate::digest`].
+    pub(crate) fn count_changes(&self, old: &Acls, sum: &mut Sum) {
+        sum.map(&old.lists, &self.lists, |sum, side, key, acl| {
+            let words = [acl.user, acl.group, acl.other, acl.mask].map(u16::to_be_bytes);
+            let mut named = Vec::with_capacity(acl.named.len() * 6);
+            for entry in &acl.named {
+                named.extend_from_slice(&entry.id.to_be_bytes());
+                named.extend_from_slice(&entry.permission.to_be_bytes());
+            }
+            let parts = [
+                &key.to_be_bytes()[..],
+                words.as_flattened(),
+                &acl.users.to_be_bytes(),
+                &named,
+            ];
+            sum.count(side, Kind::Acl, &parts);
+        });
+    }
+
     /// The list of an inode.
     pub fn get(&self, inode: Inode, kind: AclKind) -> Option<&Arc<Acl>> {
         if self.lists.is_empty() {

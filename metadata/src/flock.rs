@@ -1,6 +1,7 @@
 //! Whole-file locks: holders, the queue of those who wait, and who is let in (wire-client-master
 //! §14.1). Only what is held is persistent.
 
+use crate::digest::{Kind, Sum};
 use proto::{Inode, SessionId, Status};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,6 +16,16 @@ pub struct LockOwner {
     pub session: SessionId,
     /// Number that the client made for an open file or a process.
     pub owner: u64,
+}
+
+impl LockOwner {
+    /// Both numbers, as records are hashed.
+    pub(crate) fn to_bytes(self) -> [u8; 12] {
+        let mut bytes = [0; 12];
+        bytes[..4].copy_from_slice(&self.session.0.to_be_bytes());
+        bytes[4..].copy_from_slice(&self.owner.to_be_bytes());
+        bytes
+    }
 }
 
 /// Kind of a whole-file lock.
@@ -99,7 +110,7 @@ pub struct Waiter {
     pub msgid: u32,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Waiting {
     lock: Flock,
     waiters: Vec<Waiter>,
@@ -117,7 +128,7 @@ pub enum FlockStep {
 }
 
 /// Holders and queue of one file.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct FileLocks {
     /// One exclusive lock or any number of shared ones, oldest first.
     held: Vec<Flock>,
@@ -353,6 +364,17 @@ fn answer(owner: LockOwner, waiters: &[Waiter], status: Status, steps: &mut Vec<
 }
 
 impl Flocks {
+    /// Counts what differs from an older state, see [`crate::digest`].
+    pub(crate) fn count_changes(&self, old: &Flocks, sum: &mut Sum) {
+        sum.map(&old.files, &self.files, |sum, side, inode, file| {
+            for lock in &file.held {
+                let kind = u8::from(lock.kind == FlockKind::Exclusive);
+                let owner = lock.owner.to_bytes();
+                sum.count(side, Kind::Flock, &[&inode.to_be_bytes(), &owner, &[kind]]);
+            }
+        });
+    }
+
     /// Every held lock, ascending by inode, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = (Inode, Flock)> {
         self.files

@@ -13,6 +13,7 @@ pub mod caller;
 pub mod chunk_table;
 pub mod chunks;
 pub mod create;
+pub mod digest;
 pub mod event;
 pub mod file_chunks;
 pub mod flock;
@@ -46,6 +47,7 @@ pub mod view;
 pub mod xattr;
 
 pub use caller::Caller;
+pub use digest::{Digest, Digester};
 pub use event::Event;
 pub use namespace::Namespace;
 pub use tx::{Outbox, Tx};

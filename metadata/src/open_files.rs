@@ -1,5 +1,6 @@
 //! Which session has which file open.
 
+use crate::digest::{Kind, Side, Sum};
 use imbl::OrdSet;
 use proto::{Inode, SessionId};
 
@@ -26,6 +27,18 @@ fn range(set: &OrdSet<u64>, major: u32) -> impl Iterator<Item = u32> {
 }
 
 impl OpenFiles {
+    /// Counts what differs from an older state, see [`crate::digest`].
+    pub(crate) fn count_changes(&self, old: &OpenFiles, sum: &mut Sum) {
+        use imbl::ordset::DiffItem;
+        for item in old.by_session.diff(&self.by_session) {
+            let (side, pair) = match item {
+                DiffItem::Add(pair) => (Side::New, pair),
+                DiffItem::Remove(pair) => (Side::Old, pair),
+            };
+            sum.count(side, Kind::Open, &[&pair.to_be_bytes()]);
+        }
+    }
+
     /// Whether the session has the file open.
     pub fn contains(&self, session: SessionId, inode: Inode) -> bool {
         self.by_session.contains(&pair(session.0, inode.0))

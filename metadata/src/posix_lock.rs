@@ -1,6 +1,7 @@
 //! Byte-range locks: ranges of each owner, the queue of those who wait, and who is let in
 //! (wire-client-master §14.2). Only what is held is persistent.
 
+use crate::digest::{Kind, Sum};
 use crate::flock::{LockOutcome, LockOwner, WAITING_MAX, Waiter};
 use proto::{Inode, SessionId, Status};
 use std::sync::Arc;
@@ -91,14 +92,14 @@ pub enum RangeStep {
     Answer(LockOwner, Waiter, Status),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct OwnerLocks {
     owner: LockOwner,
     /// Ascending and disjoint; touching ranges differ in kind.
     ranges: Vec<RangeLock>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Waiting {
     owner: LockOwner,
     lock: RangeLock,
@@ -106,7 +107,7 @@ struct Waiting {
 }
 
 /// Ranges and queue of one file.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct FileLocks {
     owners: Vec<OwnerLocks>,
     waiting: Vec<Waiting>,
@@ -311,6 +312,26 @@ impl FileLocks {
 }
 
 impl PosixLocks {
+    /// Counts what differs from an older state, see [`crate::digest`].
+    pub(crate) fn count_changes(&self, old: &PosixLocks, sum: &mut Sum) {
+        sum.map(&old.files, &self.files, |sum, side, inode, file| {
+            for locks in &file.owners {
+                let owner = locks.owner.to_bytes();
+                for lock in &locks.ranges {
+                    let parts = [
+                        &inode.to_be_bytes()[..],
+                        &owner,
+                        &lock.range.start.to_be_bytes(),
+                        &lock.range.end.to_be_bytes(),
+                        &lock.pid.to_be_bytes(),
+                        &[lock.kind as u8],
+                    ];
+                    sum.count(side, Kind::Range, &parts);
+                }
+            }
+        });
+    }
+
     /// Every held range: ascending by inode, grouped by owner, ascending by range.
     pub fn iter(&self) -> impl Iterator<Item = (Inode, LockOwner, RangeLock)> {
         self.files.iter().flat_map(|(&inode, file)| {

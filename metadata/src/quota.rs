@@ -5,6 +5,7 @@ mod changes;
 
 pub use changes::{QuotaReport, QuotaRequest};
 
+use crate::digest::{Kind, Sum};
 use proto::Inode;
 
 /// What quotas count, for everything below a directory.
@@ -165,6 +166,23 @@ pub struct Quotas {
 }
 
 impl Quotas {
+    /// Counts what differs from an older state, see [`crate::digest`].
+    pub(crate) fn count_changes(&self, old: &Quotas, sum: &mut Sum) {
+        sum.map(&old.by_inode, &self.by_inode, |sum, side, inode, quota| {
+            let soft = quota.soft.by_kind().map(u64::to_be_bytes);
+            let hard = quota.hard.by_kind().map(u64::to_be_bytes);
+            let parts = [
+                &inode.to_be_bytes()[..],
+                &[quota.flags, u8::from(quota.exceeded)],
+                &quota.grace_seconds.to_be_bytes(),
+                &quota.since.to_be_bytes(),
+                soft.as_flattened(),
+                hard.as_flattened(),
+            ];
+            sum.count(side, Kind::Quota, &parts);
+        });
+    }
+
     /// The quota of a directory.
     pub fn get(&self, inode: Inode) -> Option<&Quota> {
         if self.by_inode.is_empty() {

@@ -3,6 +3,7 @@
 
 mod changes;
 
+use crate::digest::{Kind, Sum};
 use proto::Status;
 use std::net::Ipv4Addr;
 
@@ -77,6 +78,21 @@ pub struct ServerTable {
 }
 
 impl ServerTable {
+    /// Counts what differs from an older state, see [`crate::digest`].
+    pub(crate) fn count_changes(&self, old: &ServerTable, sum: &mut Sum) {
+        let (old, new) = (&old.by_address, &self.by_address);
+        sum.map(old, new, |sum, side, address, record| {
+            let parts = [
+                &address.ip.octets()[..],
+                &address.port.to_be_bytes(),
+                &record.csid.to_be_bytes(),
+                &[record.maintenance as u8],
+                &record.maintenance_until.to_be_bytes(),
+            ];
+            sum.count(side, Kind::Server, &parts);
+        });
+    }
+
     /// The record of an address.
     pub fn get(&self, address: ServerAddress) -> Option<ServerRecord> {
         self.by_address.get(&address).copied()

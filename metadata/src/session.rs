@@ -4,6 +4,7 @@
 mod changes;
 
 use crate::caller::{Caller, SessionRights};
+use crate::digest::{Kind, Sum};
 use proto::{Inode, SessionId};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -163,6 +164,30 @@ impl Default for Sessions {
 }
 
 impl Sessions {
+    /// Counts what differs from an older state, see [`crate::digest`].
+    pub(crate) fn count_changes(&self, old: &Sessions, sum: &mut Sum) {
+        sum.map(&old.by_id, &self.by_id, |sum, side, id, session| {
+            let params = &session.params;
+            let parts = [
+                &id.to_be_bytes()[..],
+                &params.exports_checksum.to_be_bytes(),
+                &params.root.0.to_be_bytes(),
+                &[params.flags, params.min_goal, params.max_goal],
+                &params.umask.to_be_bytes(),
+                &params.root_uid.to_be_bytes(),
+                &params.root_gid.to_be_bytes(),
+                &params.map_all_uid.to_be_bytes(),
+                &params.map_all_gid.to_be_bytes(),
+                &params.min_trash_seconds.to_be_bytes(),
+                &params.max_trash_seconds.to_be_bytes(),
+                &params.disables.to_be_bytes(),
+                &params.peer.octets(),
+                &params.info,
+            ];
+            sum.count(side, Kind::Session, &parts);
+        });
+    }
+
     /// The session of that number.
     pub fn get(&self, id: SessionId) -> Option<&Session> {
         self.by_id.get(&id.0).map(Arc::as_ref)

@@ -5,6 +5,7 @@ mod changes;
 
 pub use changes::ClassChange;
 
+use crate::digest::{Kind, Side, Sum};
 use proto::{ClassId, Status};
 use std::sync::Arc;
 
@@ -74,6 +75,17 @@ impl LabelList {
         self.expressions
             .get(..usize::from(self.copies))
             .unwrap_or_default()
+    }
+
+    /// As records are hashed.
+    fn to_bytes(self) -> [u8; 1 + 4 * MASKS * COPIES_MAX] {
+        let mut bytes = [0; 1 + 4 * MASKS * COPIES_MAX];
+        bytes[0] = self.copies;
+        let masks = self.expressions.iter().flat_map(|one| one.0);
+        for (place, mask) in bytes[1..].as_chunks_mut::<4>().0.iter_mut().zip(masks) {
+            *place = mask.to_be_bytes();
+        }
+        bytes
     }
 
     /// Number of copies.
@@ -219,6 +231,29 @@ pub fn is_valid_name(name: &[u8]) -> bool {
 }
 
 impl StorageClasses {
+    /// Counts what differs from an older state, see [`crate::digest`].
+    pub(crate) fn count_changes(&self, old: &StorageClasses, sum: &mut Sum) {
+        for (id, (before, after)) in old.classes.iter().zip(self.classes.iter()).enumerate() {
+            if before == after {
+                continue;
+            }
+            for (side, class) in [(Side::Old, before), (Side::New, after)] {
+                if let Some(class) = class {
+                    let rules = &class.rules;
+                    let lists = [rules.create, rules.keep, rules.archive];
+                    let lists = lists.map(LabelList::to_bytes);
+                    let parts = [
+                        &[id as u8, u8::from(rules.admin_only), rules.mode as u8][..],
+                        &rules.archive_delay_days.to_be_bytes(),
+                        lists.as_flattened(),
+                        &class.name,
+                    ];
+                    sum.count(side, Kind::Class, &parts);
+                }
+            }
+        }
+    }
+
     /// The class of an id.
     pub fn get(&self, id: ClassId) -> Option<&StorageClass> {
         self.classes.get(usize::from(id.0))?.as_deref()

@@ -2,6 +2,7 @@
 
 mod changes;
 
+use crate::digest::{Kind, Sum};
 use proto::{Inode, Status};
 use std::sync::Arc;
 
@@ -74,6 +75,13 @@ fn push(block: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 }
 
 impl Xattrs {
+    /// Counts what differs from an older state, see [`crate::digest`].
+    pub(crate) fn count_changes(&self, old: &Xattrs, sum: &mut Sum) {
+        sum.map(&old.blocks, &self.blocks, |sum, side, inode, block| {
+            sum.count(side, Kind::Xattr, &[&inode.to_be_bytes(), block]);
+        });
+    }
+
     /// Whether the inode has any attribute.
     pub fn has(&self, inode: Inode) -> bool {
         self.blocks.contains_key(&inode.0)

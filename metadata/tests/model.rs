@@ -6,7 +6,7 @@
 
 use metadata::create::NewNode;
 use metadata::image::{self, LoadOptions};
-use metadata::{Caller, Namespace, Outbox, Tx};
+use metadata::{Caller, Digester, Namespace, Outbox, Tx};
 use proptest::prelude::*;
 use proto::{ChunkId, ClassId, Inode, NodeKind, SessionId, Status};
 use std::collections::BTreeMap;
@@ -570,6 +570,7 @@ fn check_replay(steps: &[Step]) -> Result<(), TestCaseError> {
         now: 1000,
     };
     let mut replica = Namespace::new(6, 1000).expect("memory");
+    let mut digester = Digester::default();
     for (number, step) in steps.iter().enumerate() {
         subject.out.lines.clear();
         // Refusals are as good as successes here.
@@ -592,6 +593,13 @@ fn check_replay(steps: &[Step]) -> Result<(), TestCaseError> {
                 replayed
             );
         }
+        let view = subject.ns.freeze();
+        let whole = view.digest();
+        prop_assert_eq!(whole, replica.digest(), "step {}: {:?}", number, step);
+        if number % 3 == 0 {
+            let kept = digester.digest(view);
+            prop_assert_eq!(kept, whole, "step {}: {:?}", number, step);
+        }
         let (ours, theirs) = (subject.ns.fingerprints(0), replica.fingerprints(0));
         prop_assert_eq!(ours, theirs, "step {}: {:?}", number, step);
     }
@@ -603,6 +611,7 @@ fn check_replay(steps: &[Step]) -> Result<(), TestCaseError> {
     image::save(&subject.ns.freeze(), 0, &mut file).expect("saved");
     let loaded = image::load(file.get_ref(), &LoadOptions::default()).expect("loaded");
     prop_assert!(loaded.repairs.is_empty(), "{:?}", loaded.repairs);
+    prop_assert_eq!(loaded.namespace.digest(), subject.ns.digest());
     let wrong = loaded.namespace.verify();
     prop_assert!(wrong.is_empty(), "loaded: {:?}", wrong);
     let mut again = std::io::Cursor::new(Vec::new());

@@ -66,6 +66,14 @@ impl Names {
         run.get(..bytes).unwrap_or_default()
     }
 
+    /// Whether a text is the same here and in `old`, at the same place.
+    #[inline]
+    pub fn same(&self, old: &Names, offset: Offset, bytes: usize) -> bool {
+        bytes == 0
+            || self.pages.shares(&old.pages, offset)
+            || self.get(offset, bytes) == old.get(offset, bytes)
+    }
+
     /// Gives the room of a text back.
     #[inline]
     pub fn remove(&mut self, offset: Offset, bytes: usize) {

@@ -157,6 +157,29 @@ impl NodeRecord {
         self.ctime = now;
     }
 
+    /// What is persistent about the inode itself, the same wherever its records lie: neither the
+    /// places of other records nor what follows from them (marks, links, counted copies).
+    #[inline]
+    pub(crate) fn persistent(&self) -> [u8; 36] {
+        let body = match self.kind_if_used() {
+            Some(NodeKind::File | NodeKind::Trash | NodeKind::Sustained) => self.file_length(),
+            Some(NodeKind::BlockDevice | NodeKind::CharDevice) => u64::from(self.rdev()),
+            _ => 0,
+        };
+        let mut bytes = [0; 36];
+        bytes[0..2].copy_from_slice(&self.kind_mode.to_be_bytes());
+        bytes[2] = self.class.0;
+        bytes[3] = self.eattr;
+        bytes[4] = self.winattr;
+        bytes[6..8].copy_from_slice(&self.trash_hours.to_be_bytes());
+        let words = [self.uid, self.gid, self.atime, self.mtime, self.ctime];
+        for (place, word) in bytes[8..28].as_chunks_mut::<4>().0.iter_mut().zip(words) {
+            *place = word.to_be_bytes();
+        }
+        bytes[28..36].copy_from_slice(&body.to_be_bytes());
+        bytes
+    }
+
     /// Length of a file, bytes.
     #[inline]
     pub fn file_length(&self) -> u64 {

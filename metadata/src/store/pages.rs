@@ -109,6 +109,47 @@ impl<T: Clone + Default, const N: usize> Pages<T, N> {
         }
     }
 
+    /// Whether the page of an index is the very page of `other`, or exists in neither: nothing in it
+    /// can differ.
+    #[inline]
+    pub fn shares(&self, other: &Self, index: u32) -> bool {
+        match (self.page(index), other.page(index)) {
+            (Some(own), Some(others)) => std::ptr::eq(own, others),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    /// The pages that are not shared with `old`: index of the first record, the records before (none
+    /// when the page did not exist) and now. What is shared is stepped over a group or a page at a
+    /// time.
+    pub fn changed<'a>(&'a self, old: &'a Self) -> impl Iterator<Item = (u32, &'a [T], &'a [T])> {
+        let groups = self.groups.len().max(old.groups.len());
+        let of = |pages: &'a Self, number: usize| pages.groups.get(number)?.as_ref();
+        (0..groups)
+            .map(move |number| (number, of(old, number), of(self, number)))
+            .filter(|(_, old, new)| match (old, new) {
+                (Some(old), Some(new)) => !Arc::ptr_eq(old, new),
+                _ => true,
+            })
+            .flat_map(|(number, old, new)| {
+                (0..GROUP).filter_map(move |page| {
+                    let old = old.and_then(|group| group[page].as_ref());
+                    let new = new.and_then(|group| group[page].as_ref());
+                    let is_shared = match (old, new) {
+                        (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+                        (None, None) => true,
+                        _ => false,
+                    };
+                    let first = ((number * GROUP + page) * N) as u32;
+                    let records = |page: Option<&'a Page<T, N>>| -> &'a [T] {
+                        page.map_or(&[], |records| records.as_slice())
+                    };
+                    (!is_shared).then(|| (first, records(old), records(new)))
+                })
+            })
+    }
+
     /// All records of existing pages, ascending by index.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         self.groups
@@ -224,6 +265,17 @@ impl<T: Reusable, const N: usize> Slab<T, N> {
         self.pages.exclusive()
     }
 
+    /// See [`Pages::shares`].
+    #[inline]
+    pub fn shares(&self, other: &Self, index: u32) -> bool {
+        self.pages.shares(&other.pages, index)
+    }
+
+    /// See [`Pages::changed`].
+    pub fn changed<'a>(&'a self, old: &'a Self) -> impl Iterator<Item = (u32, &'a [T], &'a [T])> {
+        self.pages.changed(&old.pages)
+    }
+
     /// Number of records in use.
     pub fn count(&self) -> u32 {
         self.live
@@ -269,6 +321,32 @@ mod tests {
                 (u32::MAX, &!7)
             ]
         );
+    }
+
+    #[test]
+    fn what_changed_since_a_clone_is_found_by_page() {
+        let mut live = Pages::<u32, 4>::default();
+        for index in [1, 4, 9, 5000] {
+            *live.slot(index) = index;
+        }
+        let frozen = live.clone();
+        assert_eq!(live.changed(&frozen).count(), 0);
+        *live.slot(9) = 10;
+        *live.slot(60) = 6;
+        *live.slot(9999) = 9;
+        let changed: Vec<_> = live.changed(&frozen).collect();
+        let empty: &[u32] = &[];
+        assert_eq!(
+            changed,
+            [
+                (8, &[0, 9, 0, 0][..], &[0, 10, 0, 0][..]),
+                (60, empty, &[6, 0, 0, 0]),
+                (9996, empty, &[0, 0, 0, 9])
+            ]
+        );
+        assert!(live.shares(&frozen, 5) && live.shares(&frozen, 70_000));
+        assert!(!live.shares(&frozen, 8) && !live.shares(&frozen, 61));
+        assert_eq!(frozen.changed(&live).count(), 3, "and the other way");
     }
 
     #[test]

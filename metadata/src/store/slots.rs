@@ -179,6 +179,21 @@ impl SlotLists {
             .chain(sparse.map(|(index, chunk)| (*index, *chunk)))
     }
 
+    /// Whether a list is the very one that `old` has under the same word: nobody has written to it.
+    /// A chunk that is its inode's only one has no list.
+    pub(crate) fn shares(&self, old: &SlotLists, word: u32) -> bool {
+        match (self.list(word), old.list(word)) {
+            (
+                Some(SlotList::Dense { slots, .. }),
+                Some(SlotList::Dense {
+                    slots: old_slots, ..
+                }),
+            ) => Arc::ptr_eq(slots, old_slots),
+            (Some(SlotList::Sparse(map)), Some(SlotList::Sparse(old))) => map.ptr_eq(old),
+            _ => false,
+        }
+    }
+
     /// Puts a chunk record (or 0, a hole) into a slot; the inode's new word, or `None` when there is
     /// no room for a list.
     pub fn set(&mut self, word: u32, index: u32, chunk: u32) -> Option<u32> {
