@@ -130,6 +130,9 @@ impl Storage {
         for repair in &loaded.repairs {
             tracing::warn!("{name}: {repair}");
         }
+        if loaded.more_repairs > 0 {
+            tracing::warn!("{name}: {} more of these", loaded.more_repairs);
+        }
         Ok(loaded)
     }
 

@@ -228,7 +228,7 @@ impl ChunkTable {
     /// The place of every number that has a record, unless the numbers are spread too far.
     pub(crate) fn places(&self) -> Vec<u32> {
         let highest = self.records.iter().map(|(_, record)| record.id.0).max();
-        let numbers = highest.unwrap_or(0) + 1;
+        let numbers = highest.unwrap_or(0).saturating_add(1);
         if numbers > 16 * u64::from(self.records.bound()) + 4096 {
             return Vec::new();
         }

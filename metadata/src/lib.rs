@@ -25,6 +25,7 @@ pub mod locks;
 pub mod lookup;
 pub mod merge;
 pub mod namespace;
+mod older;
 pub mod open_files;
 pub mod posix_lock;
 pub mod quota;

@@ -3,6 +3,7 @@
 use crate::acl::Acls;
 use crate::chunk_table::ChunkTable;
 use crate::flock::Flocks;
+use crate::older::Older;
 use crate::open_files::OpenFiles;
 use crate::posix_lock::PosixLocks;
 use crate::quota::Quotas;
@@ -52,6 +53,8 @@ pub struct Namespace {
     pub(crate) posix_locks: PosixLocks,
     /// Chunkservers that are known.
     pub(crate) servers: ServerTable,
+    /// Rules of the older master whose file was loaded, until one of today takes over.
+    pub(crate) older: Option<Box<Older>>,
 }
 
 impl Default for Namespace {
@@ -81,6 +84,7 @@ impl Namespace {
             flocks: Flocks::default(),
             posix_locks: PosixLocks::default(),
             servers: ServerTable::default(),
+            older: None,
         }
     }
 
@@ -112,6 +116,9 @@ impl Namespace {
 
     /// Writes the line of a change that was made, and counts it.
     pub(crate) fn log(&mut self, tx: &mut Tx<'_>, entry: &Entry<'_>) {
+        if self.older.is_some() {
+            self.end_older();
+        }
         entry.write(tx.now, tx.out.lines.begin(self.version));
         tx.out.lines.end();
         self.version.0 += 1;

@@ -66,6 +66,16 @@ impl Compare {
         }
     }
 
+    /// Whether a wanted value takes the place of one that is there.
+    fn changes<V: PartialOrd>(self, present: V, wanted: V) -> bool {
+        match self {
+            Compare::Set => present != wanted,
+            Compare::Increase => present < wanted,
+            Compare::Decrease => present > wanted,
+            Compare::Exchange => false,
+        }
+    }
+
     /// Whether a wanted value is within the limits of a session.
     fn is_within<V: PartialOrd>(self, wanted: V, min: V, max: V) -> bool {
         match self {

@@ -122,7 +122,12 @@ impl Namespace {
         }
         let mut out = Outbox::default();
         let mut tx = Tx::new(timestamp, &mut out);
-        self.apply(&mut tx, entry).map_err(fail)?;
+        if self.older.is_some() {
+            self.leave_older(entry);
+        }
+        let older = entry.meaning_in_1_6().filter(|_| self.is_of_1_6());
+        self.apply(&mut tx, older.as_ref().unwrap_or(entry))
+            .map_err(fail)?;
         self.version.0 += 1;
         Ok(())
     }
@@ -452,8 +457,11 @@ impl Namespace {
             Entry::SessionDelete { session } => self.replay_session_delete(session)?,
             Entry::SessionNumber { session } => {
                 let next = self.sessions.next_id();
-                same("session", session.0, next.0)?;
-                self.sessions.set_next_id(SessionId(next.0.wrapping_add(1)));
+                // The session file of 1.6 may be newer than the line.
+                if !self.is_of_1_6() || session >= next {
+                    same("session", session.0, next.0)?;
+                    self.sessions.set_next_id(SessionId(next.0.wrapping_add(1)));
+                }
             }
             Entry::ClassSet(ref class) => {
                 same_class(class.class, self.apply_class_set(tx, class)?)?

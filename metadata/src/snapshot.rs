@@ -477,8 +477,13 @@ impl Namespace {
         let node = *self.node_or(source)?;
         let like_cp = copying.is_like_cp();
         let (uid, gid, mode) = copying.owner(&node);
+        let is_of_1_6 = self.is_of_1_6();
+        if self.older.is_some() && !like_cp && (new || !node.is_dir()) {
+            self.copy_trash_seconds(source, copy);
+        }
         let record = self.node_mut(copy)?;
-        record.eattr |= eattr::SNAPSHOT;
+        // 1.6 does not mark what a snapshot made.
+        record.eattr |= if is_of_1_6 { 0 } else { eattr::SNAPSHOT };
         if !new && node.is_dir() {
             record.uid = uid;
             record.gid = gid;

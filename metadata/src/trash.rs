@@ -8,8 +8,6 @@ use crate::{Caller, Namespace, Tx};
 use proto::changelog::Entry;
 use proto::{Inode, NodeKind, Status};
 
-const HOUR: u32 = 3600;
-
 /// A detached file in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Detached<'a> {
@@ -264,9 +262,9 @@ impl Namespace {
     /// Replays EMPTYTRASH: of one bucket, or of all.
     pub(crate) fn apply_empty_trash(&mut self, tx: &mut Tx, bucket: Option<u32>) -> Emptied {
         let now = tx.now;
-        let expired = |node: &NodeRecord| {
+        let is_expired = |inode: Inode, node: &NodeRecord| {
             let last = node.atime.max(node.mtime).max(node.ctime);
-            u64::from(last) + u64::from(node.trash_hours) * u64::from(HOUR) < u64::from(now)
+            u64::from(last) + u64::from(self.trash_seconds(inode, node)) < u64::from(now)
         };
         let buckets = match bucket {
             Some(bucket) => &self.store.trash[bucket as usize % TRASH_BUCKETS..][..1],
@@ -276,7 +274,10 @@ impl Namespace {
             .iter()
             .flat_map(|&first| self.store.entries_from(first))
             .map(|(_, edge)| Inode(edge.child))
-            .filter(|&inode| self.store.node(inode).is_some_and(expired))
+            .filter(|&inode| {
+                let node = self.store.node(inode);
+                node.is_some_and(|node| is_expired(inode, node))
+            })
             .collect();
         let mut emptied = Emptied::default();
         for inode in due {

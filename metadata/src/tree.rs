@@ -234,7 +234,12 @@ impl Namespace {
         }
         (node.atime, node.mtime, node.ctime) = (now, now, now);
         match self.store_inode(inode, node) {
-            Ok(()) => Ok(inode),
+            Ok(()) => {
+                if self.older.is_some() && node.class != ClassId(0) {
+                    self.copy_trash_seconds(parent, inode);
+                }
+                Ok(inode)
+            }
             Err(status) => {
                 self.acls.remove_all(inode);
                 self.used.free(inode.0);
@@ -393,25 +398,50 @@ impl Namespace {
         let hash = self.index.hash(edge.parent, self.store.name(&edge));
         self.index.remove(hash, at);
         self.count_name(parent, child, false);
-        self.unlink_child(&edge);
+        if let Some(directory) = self.unchain(&edge) {
+            directory.touch(now);
+            directory.eattr &= !eattr::SNAPSHOT;
+        }
+        if let Some(node) = self.store.node_mut(child) {
+            node.ctime = now;
+        }
+        self.free_edge(at, &edge);
+    }
+
+    /// Takes an edge out of the lists of its child and of its directory, which is given back.
+    fn unchain(&mut self, edge: &EdgeRecord) -> Option<&mut NodeRecord> {
+        self.unlink_child(edge);
         if let Some(record) = self.edge_mut(edge.prev) {
             record.next = edge.next;
         }
         if let Some(record) = self.edge_mut(edge.next) {
             record.prev = edge.prev;
         }
-        if let Some(directory) = self.store.node_mut(parent) {
-            if edge.prev == 0 {
-                directory.set_first_entry(edge.next);
-            }
-            if edge.next == 0 {
-                directory.set_last_entry(edge.prev);
-            }
-            directory.touch(now);
-            directory.eattr &= !eattr::SNAPSHOT;
+        let directory = self.store.node_mut(Inode(edge.parent))?;
+        if edge.prev == 0 {
+            directory.set_first_entry(edge.next);
         }
-        if let Some(node) = self.store.node_mut(child) {
-            node.ctime = now;
+        if edge.next == 0 {
+            directory.set_last_entry(edge.prev);
+        }
+        Some(directory)
+    }
+
+    /// Takes the only name of a directory away while statistics are still to be computed: the name
+    /// may close a loop.
+    pub(crate) fn unname_directory(&mut self, child: Inode) {
+        let at = self.store.node(child).map_or(0, |node| node.names);
+        let Some(&edge) = self.store.edges.get(at).filter(|_| at != 0) else {
+            return;
+        };
+        let hash = self.index.hash(edge.parent, self.store.name(&edge));
+        self.index.remove(hash, at);
+        if let Some(directory) = self.unchain(&edge) {
+            directory.links = directory.links.wrapping_sub(1);
+            let dir = directory.dir();
+            if let Some(record) = self.store.dirs.get_mut(dir) {
+                record.entries = record.entries.wrapping_sub(1);
+            }
         }
         self.free_edge(at, &edge);
     }
@@ -482,9 +512,13 @@ impl Namespace {
     /// # Errors
     /// 9: no room.
     pub(crate) fn name_detached(&mut self, inode: Inode, path: &[u8]) -> Result<(), Status> {
-        self.attach_detached(inode, path, self.store.next_edge_id)?;
-        self.take_edge_id();
-        Ok(())
+        let before = self.store.next_edge_id;
+        let edge_id = self.take_edge_id();
+        let attached = self.attach_detached(inode, path, edge_id);
+        if attached.is_err() {
+            self.store.next_edge_id = before;
+        }
+        attached
     }
 
     /// Removes the path of a detached file.

@@ -61,8 +61,13 @@ impl Namespace {
             totals.inodes += 1;
             totals.by_kind[usize::from(node.kind().number())] += 1;
             match node.kind() {
-                NodeKind::Trash => totals.trash_bytes += node.file_length(),
-                NodeKind::Sustained => totals.sustained_bytes += node.file_length(),
+                NodeKind::Trash => {
+                    totals.trash_bytes = totals.trash_bytes.wrapping_add(node.file_length());
+                }
+                NodeKind::Sustained => {
+                    totals.sustained_bytes =
+                        totals.sustained_bytes.wrapping_add(node.file_length());
+                }
                 _ => {}
             }
             self.verify_node(inode, node, &mut walk);

@@ -7,10 +7,11 @@ mod nodes;
 mod tables;
 mod whole;
 
-use super::problem::{LoadError, Problem};
+use super::problem::{LoadError, Place, Problem, Repair, Source};
 use crate::Namespace;
+use crate::older::Older;
 use proto::image::{
-    CONTAINER_1_5, CONTAINER_1_6, CONTAINER_2_0, Damage, EOF_MARKER, ImageHeader, Section,
+    CONTAINER_1_5, CONTAINER_1_6, CONTAINER_2_0, Damage, Decoded, EOF_MARKER, ImageHeader, Section,
     SectionHeader, SectionName,
 };
 use proto::{Malformed, Reader};
@@ -42,17 +43,23 @@ impl Default for LoadOptions<'_> {
     }
 }
 
+/// Findings that are listed one by one; the others are counted.
+const REPAIRS_MAX: usize = 1000;
+
 /// A loaded file.
 #[derive(Debug)]
 pub struct Loaded {
     /// The state.
     pub namespace: Namespace,
-    /// What had to be changed, in the order of the file; notes among them.
-    pub repairs: Vec<Problem>,
+    /// What had to be changed, in the order of the file; notes among them. The first thousand.
+    pub repairs: Vec<Repair>,
+    /// How many more there were.
+    pub more_repairs: u64,
     /// The directory entries have no positions, or not ascending ones: the master has to give new
     /// ones before it serves (RENUMERATEEDGES).
     pub must_renumerate: bool,
-    /// Written by a version before 2.0, whose changelogs cannot be replayed here.
+    /// Written by a version before 2.0: the changelogs behind it have the form of 1.6, which
+    /// [`Namespace::replay`] expects until the edges are numbered anew.
     pub is_old: bool,
 }
 
@@ -66,12 +73,12 @@ pub fn load(data: &[u8], options: &LoadOptions<'_>) -> Result<Loaded, LoadError>
         Ok(is_old) => Ok(Loaded {
             namespace: loader.namespace,
             repairs: loader.repairs,
+            more_repairs: loader.more_repairs,
             must_renumerate: loader.edges.unordered,
             is_old,
         }),
         Err(problem) => Err(LoadError {
-            section: loader.section,
-            offset: loader.offset(),
+            place: loader.place(),
             problem,
         }),
     }
@@ -95,9 +102,13 @@ impl From<Malformed> for Problem {
 struct Loader<'a> {
     namespace: Namespace,
     options: LoadOptions<'a>,
-    repairs: Vec<Problem>,
+    repairs: Vec<Repair>,
+    more_repairs: u64,
+    source: Source,
     data: &'a [u8],
     reader: Reader<'a>,
+    /// Bytes left at the beginning of the record that is read; `None` when it is not about a record.
+    record: Option<usize>,
     container: u8,
     /// The section being read.
     section: Option<Section>,
@@ -116,8 +127,11 @@ impl<'a> Loader<'a> {
             namespace: Namespace::empty(options.seed),
             options: *options,
             repairs: Vec::new(),
+            more_repairs: 0,
+            source: Source::Metadata,
             data,
             reader: Reader::new(data),
+            record: Some(data.len()),
             container: CONTAINER_2_0,
             section: None,
             edges: edges::EdgesSeen::default(),
@@ -127,17 +141,52 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn offset(&self) -> u64 {
-        (self.data.len() - self.reader.remaining()) as u64
+    fn place(&self) -> Place {
+        let length = match self.source {
+            Source::Metadata => self.data.len(),
+            Source::Sessions => self.options.sessions.unwrap_or_default().len(),
+        };
+        Place {
+            source: self.source,
+            section: self.section,
+            offset: self
+                .record
+                .map(|remaining| length.saturating_sub(remaining) as u64),
+        }
+    }
+
+    /// A record begins here.
+    #[inline]
+    fn begin_record(&mut self) {
+        self.record = Some(self.reader.remaining());
+    }
+
+    /// The next record of a section; `None` at its end.
+    #[inline]
+    fn next<T>(
+        &mut self,
+        decode: impl FnOnce(&mut Reader<'a>) -> Decoded<T>,
+    ) -> Outcome<Option<T>> {
+        self.begin_record();
+        Ok(decode(&mut self.reader)?)
     }
 
     /// Something is wrong: it is repaired by the caller (`Ok`), or the file is refused.
     fn problem(&mut self, problem: Problem) -> Outcome<()> {
         if problem.is_note() || self.options.ignore && problem.remedy().is_some() {
-            self.repairs.push(problem);
+            self.report(problem);
             return Ok(());
         }
         Err(problem)
+    }
+
+    fn report(&mut self, problem: Problem) {
+        if self.repairs.len() < REPAIRS_MAX {
+            let place = self.place();
+            self.repairs.push(Repair { place, problem });
+        } else {
+            self.more_repairs += 1;
+        }
     }
 
     /// Reads everything; whether the file is older than 2.0.
@@ -161,6 +210,10 @@ impl<'a> Loader<'a> {
                 self.container = container;
                 self.namespace.version = version;
                 self.namespace.store.max_inode = max_inode;
+                self.namespace.older = Some(Box::new(Older {
+                    is_1_6: true,
+                    ..Older::default()
+                }));
                 self.namespace.sessions.set_next_id(next_session);
                 self.sessions_file()?;
                 true
@@ -187,13 +240,15 @@ impl<'a> Loader<'a> {
                 self.section = Some(section);
                 self.body(section, 0x10)?;
             }
+            self.section = None;
+            self.check_end()?;
         } else {
             self.sections()?;
         }
-        self.section = None;
+        (self.section, self.record) = (None, None);
         if !self.lost.is_empty() {
             let lost = std::mem::take(&mut self.lost);
-            self.repairs.push(Problem::Newer(lost));
+            self.report(Problem::Newer(lost));
         }
         self.complete()?;
         Ok(is_old)
@@ -238,9 +293,23 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
+    /// Nothing may follow the end.
+    fn check_end(&mut self) -> Outcome<()> {
+        self.begin_record();
+        match self.reader.remaining() {
+            0 => Ok(()),
+            bytes => self.problem(Problem::DataBehindEnd(bytes as u64)),
+        }
+    }
+
     fn sections(&mut self) -> Outcome<()> {
         self.chunks_first()?;
-        while let Some(header) = SectionHeader::decode(&mut self.reader)? {
+        loop {
+            self.section = None;
+            self.begin_record();
+            let Some(header) = SectionHeader::decode(&mut self.reader)? else {
+                return self.check_end();
+            };
             self.section = Section::from_name(header.name);
             let before = self.reader.remaining() as u64;
             match self.section {
@@ -261,7 +330,6 @@ impl<'a> Loader<'a> {
                 self.reader = Reader::new(self.data.get(end..).unwrap_or_default());
             }
         }
-        Ok(())
     }
 
     fn newer_version(&mut self, section: Section, header: SectionHeader) -> Outcome<()> {
@@ -285,7 +353,7 @@ impl<'a> Loader<'a> {
             Ok(loaded) => loaded
                 .repairs
                 .into_iter()
-                .find_map(|problem| match problem {
+                .find_map(|repair| match repair.problem {
                     Problem::Newer(lost) => Some(lost),
                     _ => None,
                 }),

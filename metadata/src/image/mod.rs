@@ -10,5 +10,5 @@ mod save;
 
 pub use fingerprint::Fingerprints;
 pub use load::{LoadOptions, Loaded, load};
-pub use problem::{LoadError, Problem};
+pub use problem::{LoadError, Place, Problem, Remedy, Repair, Source};
 pub use save::{Saved, save, save_stream};

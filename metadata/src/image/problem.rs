@@ -1,31 +1,82 @@
 //! What can be wrong with a metadata file, what is said about it, and what helps.
 
-use proto::Inode;
 use proto::changelog::Escaped;
 use proto::image::{Damage, Section, SectionHeader};
+use proto::{ClassId, Inode, SessionId};
 use std::fmt;
 
-/// A file that was not loaded.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {problem} (at byte {offset}){}", place(.section), advice(.problem))]
-pub struct LoadError {
-    /// Where: `None` is outside of all sections.
+/// Which file of the directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// The metadata file itself.
+    #[default]
+    Metadata,
+    /// `sessions.mfs` beside a file of 1.6.
+    Sessions,
+}
+
+/// A place in a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub source: Source,
+    /// `None` is outside of all sections, or the file as a whole.
     pub section: Option<Section>,
-    /// Bytes from the beginning of the file.
-    pub offset: u64,
+    /// Bytes from the beginning of the file to the record; `None` when it is no record's fault.
+    pub offset: Option<u64>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.source == Source::Sessions {
+            f.write_str("sessions.mfs, ")?;
+        }
+        match self.section {
+            Some(section) => write!(f, "section {}", section.name())?,
+            None if self.offset.is_some() => f.write_str("outside of all sections")?,
+            None => f.write_str("the file as a whole")?,
+        }
+        self.offset
+            .map_or(Ok(()), |offset| write!(f, ", byte {offset}"))
+    }
+}
+
+/// A file that was not loaded: where, why, and what helps.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{problem} ({place}); {}", problem.advice())]
+pub struct LoadError {
+    /// Where.
+    pub place: Place,
     /// What is wrong.
     pub problem: Problem,
 }
 
-fn place(section: &Option<Section>) -> &'static str {
-    section.map_or("reading metadata", Section::title)
+/// What was changed to load a file, or is only worth to be said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repair {
+    /// Where.
+    pub place: Place,
+    /// What was wrong.
+    pub problem: Problem,
 }
 
-fn advice(problem: &Problem) -> String {
-    match problem.remedy() {
-        Some(remedy) => format!("; use option '-i' to {remedy}"),
-        None => String::new(),
+impl fmt::Display for Repair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.problem, self.place)?;
+        match self.problem.remedy() {
+            Some(Remedy { done, .. }) => write!(f, " -> {done}"),
+            None => Ok(()),
+        }
     }
+}
+
+/// What ignoring errors does about a problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remedy {
+    /// As advice: "use option '-i' to …".
+    pub offered: &'static str,
+    /// As a report.
+    pub done: &'static str,
 }
 
 /// One thing that is wrong with a file, or that had to be changed to load it.
@@ -43,6 +94,7 @@ pub enum Problem {
     /// Written by 4.x: what would be lost.
     Newer(Vec<String>),
     NotAllRead,
+    DataBehindEnd(u64),
     RootMissing,
     Orphan(Inode),
     SessionRepeated(u32),
@@ -51,12 +103,21 @@ pub enum Problem {
     ClassFormat(u16),
     ClassRepeated(u16),
     NodeRepeated(Inode),
-    NodeZero,
+    NodeNumber(Inode),
+    NodeCount {
+        stated: u32,
+        found: u32,
+    },
+    NodeClass {
+        inode: Inode,
+        class: ClassId,
+    },
     TargetReplaced(Inode),
     EdgeEmptyName(Edge),
     EdgeNameTooLong(Edge),
     EdgeNoChild(Edge),
     EdgeNotDetached(Edge),
+    EdgeDetached(Edge),
     EdgeNoParent(Edge),
     EdgeParentNotDirectory(Edge),
     EdgeSequence(Edge),
@@ -68,11 +129,17 @@ pub enum Problem {
         inode: Inode,
         exists: bool,
     },
+    XattrInode(Inode),
     XattrEmptyName(Inode),
     XattrOversized(Inode),
+    AclInode(Inode),
     AclType(Inode),
     AclRepeated(Inode),
     AclMask(Inode),
+    OpenUnknown {
+        session: SessionId,
+        inode: Inode,
+    },
     LockOnClosed(Inode),
     LockWrong(Inode),
     RangeOrder(Inode),
@@ -81,6 +148,10 @@ pub enum Problem {
     ServerState(u8),
     ChunkRepeated(u64),
     NextChunk(u64),
+    ChunksUnknown {
+        count: u64,
+        first: u64,
+    },
     OutOfMemory,
 }
 
@@ -103,41 +174,35 @@ impl fmt::Display for Edge {
 }
 
 impl Problem {
-    /// What ignoring errors does about it; `None` when nothing can be done.
-    pub fn remedy(&self) -> Option<&'static str> {
+    /// What ignoring errors does about it; `None` when nothing can be done, or need be.
+    pub fn remedy(&self) -> Option<Remedy> {
         use Problem as P;
+        let remedy = |offered, done| Some(Remedy { offered, done });
         match self {
             P::NotMetadata
             | P::WrongEnding
             | P::Damaged(_)
             | P::NewerVersion(_)
             | P::RootMissing
-            | P::NodeRepeated(_)
-            | P::NodeZero
-            | P::EdgeNotDetached(_)
-            | P::DirectoryLoop(_)
             | P::OutOfMemory => None,
-            P::UnknownSection(_) => Some("lose all data of this section"),
-            P::Newer(_) => Some("lose these"),
-            P::NotAllRead => Some("go on"),
-            P::Orphan(_) | P::EdgeNoParent(_) | P::EdgeParentNotDirectory(_) => {
-                Some("attach this node to root dir")
-            }
-            P::EdgeEmptyName(_) => Some("generate name replacement"),
-            P::EdgeSequence(_) => Some("append it to its directory"),
-            P::TooManyGroups(_) => Some("drop the surplus"),
-            P::ServerState(_) => Some("take it for off"),
-            // Said only, never refused.
-            P::TargetReplaced(_)
-            | P::EdgeNameTooLong(_)
-            | P::AclMask(_)
-            | P::NextChunk(_)
-            | P::FreeInUse(_) => None,
-            _ => Some("drop it"),
+            P::UnknownSection(_) => remedy("lose all data of this section", "all lost"),
+            P::Newer(_) => remedy("lose these", "lost"),
+            P::NotAllRead | P::DataBehindEnd(_) | P::NodeCount { .. } => remedy("go on", "ignored"),
+            P::Orphan(_)
+            | P::EdgeNoParent(_)
+            | P::EdgeParentNotDirectory(_)
+            | P::DirectoryLoop(_) => remedy("attach this node to root dir", "attached to root dir"),
+            P::EdgeEmptyName(_) => remedy("generate name replacement", "name replaced"),
+            P::EdgeSequence(_) => remedy("append it to its directory", "appended"),
+            P::TooManyGroups(_) => remedy("drop the surplus", "surplus dropped"),
+            P::ServerState(_) => remedy("take it for off", "taken for off"),
+            P::NodeClass { .. } => remedy("give it class 2", "has class 2 now"),
+            _ if self.is_note() => None,
+            _ => remedy("drop it", "dropped"),
         }
     }
 
-    /// Whether it is said only, and the file loads anyway.
+    /// Whether it is said only, and the file loads anyway, here and in MooseFS.
     pub fn is_note(&self) -> bool {
         matches!(
             self,
@@ -146,7 +211,23 @@ impl Problem {
                 | Problem::AclMask(_)
                 | Problem::NextChunk(_)
                 | Problem::FreeInUse(_)
+                | Problem::XattrInode(_)
+                | Problem::AclInode(_)
+                | Problem::OpenUnknown { .. }
+                | Problem::ChunksUnknown { .. }
         )
+    }
+
+    /// What whoever reads the message can do.
+    fn advice(&self) -> String {
+        match (self, self.remedy()) {
+            (_, Some(Remedy { offered, .. })) => format!("use option '-i' to {offered}"),
+            (Problem::NewerVersion(_), None) => "use the version that wrote it".to_owned(),
+            (Problem::OutOfMemory, None) => "give the machine more memory".to_owned(),
+            (_, None) => "the file cannot be repaired: take an older one (metadata.mfs.back.1, \
+                          a copy of a metalogger) together with the changelogs"
+                .to_owned(),
+        }
     }
 }
 
@@ -171,6 +252,7 @@ impl fmt::Display for Problem {
                 lost.join(", ")
             ),
             P::NotAllRead => f.write_str("not all section has been read - file corrupted"),
+            P::DataBehindEnd(bytes) => write!(f, "{bytes} bytes behind the end"),
             P::RootMissing => f.write_str("root node not found !!!"),
             P::Orphan(inode) => write!(f, "found orphaned inode: {inode}"),
             P::SessionRepeated(id) => write!(f, "repeated session {id}"),
@@ -179,7 +261,16 @@ impl fmt::Display for Problem {
             P::ClassFormat(id) => write!(f, "data format error in storage class {id}"),
             P::ClassRepeated(id) => write!(f, "repeated sclassid: {id}"),
             P::NodeRepeated(inode) => write!(f, "loading node: repeated inode {inode}"),
-            P::NodeZero => f.write_str("loading node: inode 0"),
+            P::NodeCount { stated, found } => {
+                write!(f, "loading node: {found} inodes where {stated} should be")
+            }
+            P::NodeClass { inode, class } => {
+                write!(
+                    f,
+                    "inode {inode} has storage class {class}, which does not exist"
+                )
+            }
+            P::NodeNumber(inode) => write!(f, "loading node: impossible number {inode}"),
             P::TargetReplaced(inode) => {
                 write!(f, "path of symbolic link {inode} too long -> replaced")
             }
@@ -190,6 +281,12 @@ impl fmt::Display for Problem {
             P::EdgeNoChild(edge) => write!(f, "loading edge: {edge} error: child not found"),
             P::EdgeNotDetached(edge) => {
                 write!(f, "loading edge: {edge} error: bad child type (no parent)")
+            }
+            P::EdgeDetached(edge) => {
+                write!(
+                    f,
+                    "loading edge: {edge} error: bad child type (trash or sustained)"
+                )
             }
             P::EdgeNoParent(edge) => write!(f, "loading edge: {edge} error: parent not found"),
             P::EdgeParentNotDirectory(edge) => {
@@ -221,11 +318,21 @@ impl fmt::Display for Problem {
                     "non existing"
                 }
             ),
+            P::XattrInode(inode) => {
+                write!(f, "xattr of non existing inode: {inode} -> ignored")
+            }
             P::XattrEmptyName(inode) => write!(f, "loading xattr: empty name (inode {inode})"),
             P::XattrOversized(inode) => write!(f, "loading xattr: value oversized (inode {inode})"),
+            P::AclInode(inode) => {
+                write!(f, "posix_acl of non existing inode: {inode} -> ignored")
+            }
             P::AclType(inode) => write!(f, "loading posix_acl: wrong acl type (inode {inode})"),
             P::AclRepeated(inode) => write!(f, "loading posix_acl: repeated acl (inode {inode})"),
             P::AclMask(inode) => write!(f, "emergency set ACL mask for inode {inode} to 'rwx'"),
+            P::OpenUnknown { session, inode } => write!(
+                f,
+                "open file {inode} of session {session}: one of them does not exist -> ignored"
+            ),
             P::LockOnClosed(inode) => write!(f, "lock on closed file !!! (inode {inode})"),
             P::LockWrong(inode) => write!(f, "wrong lock !!! (inode {inode})"),
             P::RangeOrder(inode) => write!(f, "lock range not in order (inode {inode})"),
@@ -234,6 +341,10 @@ impl fmt::Display for Problem {
             P::ServerState(state) => write!(f, "bad maintenance state: {state}"),
             P::ChunkRepeated(id) => write!(f, "repeated chunk {id:016X}"),
             P::NextChunk(id) => write!(f, "next chunk id too low -> set to {id:016X}"),
+            P::ChunksUnknown { count, first } => write!(
+                f,
+                "{count} chunks of files have no record, {first:016X} first -> they can't be read"
+            ),
             P::OutOfMemory => f.write_str("out of memory"),
         }
     }

@@ -15,7 +15,7 @@ use proto::image::{
     SessionRecord, XattrRecord, encode_chunk_header, encode_count, encode_edge_end,
     encode_edge_header, encode_free, encode_node_end, encode_session_end,
 };
-use proto::{Inode, NodeKind};
+use proto::{Inode, NodeKind, SessionId};
 use std::io::{self, Seek, SeekFrom, Write};
 
 /// Bytes that are collected before they are written.
@@ -335,8 +335,11 @@ impl<'a, S: Sink> Saver<'a, S> {
         );
     }
 
+    /// Loading drops what unknown sessions have open; only a state of 1.6 has such.
     fn open(&mut self) -> io::Result<()> {
-        for (session, inode) in self.view.open.iter() {
+        let sessions = &self.view.sessions;
+        let known = |(session, _): &(SessionId, Inode)| sessions.get(*session).is_some();
+        for (session, inode) in self.view.open.iter().filter(known) {
             OpenRecord { session, inode }.encode(&mut self.out);
             self.spill()?;
         }

@@ -103,11 +103,10 @@ impl Namespace {
             if !has_class(node.kind()) {
                 continue;
             }
-            let changes = match compare {
-                Compare::Set => node.trash_hours != hours,
-                Compare::Increase => node.trash_hours < hours,
-                Compare::Decrease => node.trash_hours > hours,
-                Compare::Exchange => false,
+            let changes = if self.older.is_some() {
+                compare.changes(self.trash_seconds(inode, node), seconds)
+            } else {
+                compare.changes(node.trash_hours, hours)
             };
             if is_barred(node, uid) {
                 counts.refused += 1;
@@ -117,6 +116,7 @@ impl Namespace {
                 node.trash_hours = hours;
                 node.ctime = now;
                 counts.changed += 1;
+                self.keep_trash_seconds(inode, seconds);
             }
         }
         counts

@@ -531,6 +531,22 @@ pub(super) const FOREIGN: [(&[u8], Fault); 8] = [
 ];
 
 impl Entry<'_> {
+    /// What the same text means in a changelog of 1.6, which has the arguments of ACQUIRE and RELEASE
+    /// the other way round (metadata-and-changelog §3.7); `None` when it means the same.
+    pub const fn meaning_in_1_6(&self) -> Option<Entry<'static>> {
+        match *self {
+            Entry::Acquire { session, inode } => Some(Entry::Acquire {
+                session: SessionId(inode.0),
+                inode: Inode(session.0),
+            }),
+            Entry::Release { session, inode } => Some(Entry::Release {
+                session: SessionId(inode.0),
+                inode: Inode(session.0),
+            }),
+            _ => None,
+        }
+    }
+
     /// Name of the operation, as the line begins.
     pub const fn name(&self) -> &'static str {
         match self {

@@ -562,7 +562,22 @@ fn append<'a>(cursor: &mut Cursor<'a>) -> Result<Entry<'a>> {
 fn snapshot<'a>(cursor: &mut Cursor<'a>) -> Result<Entry<'a>> {
     let (source, parent) = (inode(cursor)?, inode(cursor)?);
     let name = cursor.text_field(NAME_BYTES_MAX)?;
-    let mode = cursor.field()?;
+    let mode = cursor.number()?;
+    if cursor.take(b")") {
+        // 1.6: the master copies, whoever asked for it.
+        return Ok(Entry::Snapshot(Snapshot {
+            source,
+            parent,
+            name,
+            mode,
+            session_flags: 0,
+            uid: 0,
+            gids: Cow::Borrowed(&[0]),
+            umask: 0,
+            counts: None,
+        }));
+    }
+    cursor.expect(b',')?;
     let (session_flags, uid) = (cursor.field()?, cursor.field()?);
     let (gids, umask) = groups_and_umask(cursor)?;
     let mut counts = None;

@@ -201,7 +201,7 @@ fn what_is_wrong_is_named_with_its_place() {
         ("1|CREATE(1,a,x,1,1,1,1,1):5", "impossible object kind", 13),
         ("1|FLOCK(1,2,3,Q)", "impossible lock type", 14),
         ("1|CSDBOP(7,1,2,3)", "impossible server operation", 10),
-        ("1|SNAPSHOT(1,2,x,1)", "',' expected", 18),
+        ("1|SNAPSHOT(1,2,x,1", "',' expected", 18),
         (
             "1|SNAPSHOT(1,2,x,0,72,9,3,%05%00%00%00,18)",
             "impossible group list",

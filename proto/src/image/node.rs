@@ -134,6 +134,8 @@ pub struct NodeRecord<'a> {
     pub body: NodeBody<'a>,
     /// The path of a symbolic link was too long and has been replaced.
     pub target_replaced: bool,
+    /// Time in trash as it is stored in versions before 0x14, seconds.
+    pub trash_seconds: Option<u32>,
 }
 
 /// Trash times are stored in hours; older ones are rounded up.
@@ -166,6 +168,7 @@ impl<'a> NodeRecord<'a> {
             NodeKind::from_letter(byte)
         };
         let kind = kind.ok_or(Damage::NodeKind(byte))?;
+        let mut trash_seconds = None;
         let attributes = if version >= 0x14 {
             let fixed: [u8; 31] = reader.array()?;
             NodeAttributes {
@@ -183,7 +186,9 @@ impl<'a> NodeRecord<'a> {
                 trash_hours: be16(&fixed, 29),
             }
         } else {
-            older_attributes(reader, kind, version)?
+            let (attributes, seconds) = older_attributes(reader, kind, version)?;
+            trash_seconds = Some(seconds);
+            attributes
         };
         let mut target_replaced = false;
         let body = match kind {
@@ -209,6 +214,7 @@ impl<'a> NodeRecord<'a> {
             attributes,
             body,
             target_replaced,
+            trash_seconds,
         }))
     }
 
@@ -250,7 +256,7 @@ fn older_attributes(
     reader: &mut Reader<'_>,
     kind: NodeKind,
     version: u8,
-) -> Result<NodeAttributes, Damage> {
+) -> Result<(NodeAttributes, u32), Damage> {
     let (inode, class) = (reader.get()?, reader.get()?);
     let (eattr, mode) = if version <= 0x11 {
         let both = reader.u16()?;
@@ -258,7 +264,7 @@ fn older_attributes(
     } else {
         (reader.u8()?, reader.u16()?)
     };
-    Ok(NodeAttributes {
+    let mut attributes = NodeAttributes {
         kind,
         inode,
         class,
@@ -270,8 +276,11 @@ fn older_attributes(
         atime: reader.u32()?,
         mtime: reader.u32()?,
         ctime: reader.u32()?,
-        trash_hours: hours(reader.u32()?),
-    })
+        trash_hours: 0,
+    };
+    let trash_seconds = reader.u32()?;
+    attributes.trash_hours = hours(trash_seconds);
+    Ok((attributes, trash_seconds))
 }
 
 impl NodeAttributes {

@@ -220,6 +220,11 @@ impl<'a> SessionsFile<'a> {
         }))
     }
 
+    /// Bytes that have not been read.
+    pub fn remaining(&self) -> usize {
+        self.reader.remaining()
+    }
+
     /// The next session; `None` at the end of the file.
     ///
     /// # Errors

@@ -77,17 +77,18 @@ impl<'a> Loader<'a> {
         let mut pages = nodes.exclusive();
         let mut group = Group::default();
         let mut detached = Vec::new();
-        while let Some(edge) = EdgeRecord::decode(&mut self.reader, version)? {
+        while let Some(edge) = self.next(|reader| EdgeRecord::decode(reader, version))? {
             let name = self.name_of(&edge)?;
             if edge.parent == Inode(0) {
-                detached.push((edge, name));
+                detached.push((edge, name, self.record));
             } else {
                 self.edge(edge, &name, &mut group, &mut pages)?;
             }
         }
         self.close_group(&group, &mut pages);
         self.namespace.store.nodes = nodes;
-        for (edge, name) in detached {
+        for (edge, name, record) in detached {
+            self.record = record;
             self.detached_edge(edge, &name)?;
         }
         Ok(())
@@ -116,7 +117,7 @@ impl<'a> Loader<'a> {
             return self.problem(Problem::EdgeNoChild(shown(&edge)));
         };
         if !child.kind().is_detached() {
-            return Err(Problem::EdgeNotDetached(shown(&edge)));
+            return self.problem(Problem::EdgeNotDetached(shown(&edge)));
         }
         if child.names != 0 {
             return self.problem(Problem::EdgeRepeated(shown(&edge)));
@@ -139,6 +140,9 @@ impl<'a> Loader<'a> {
         };
         if child.is_dir() && (child.names != 0 || edge.child == Inode::ROOT) {
             return self.problem(Problem::EdgeSecondOfDirectory(shown(&edge)));
+        }
+        if child.kind().is_detached() {
+            return self.problem(Problem::EdgeDetached(shown(&edge)));
         }
         if edge.parent != group.parent {
             self.close_group(group, pages);

@@ -38,7 +38,9 @@ impl Loader<'_> {
     fn newer_classes(&mut self, version: u8) -> Outcome<()> {
         let header = NewerClassHeader::decode(&mut self.reader)?;
         let mut seen = HashSet::new();
-        while let Some(record) = NewerClassRecord::decode(&mut self.reader, version, header)? {
+        while let Some(record) =
+            self.next(|reader| NewerClassRecord::decode(reader, version, header))?
+        {
             for what in &record.lost {
                 let name = record.name.escape_ascii();
                 self.lose(format!("{what} of storage class {name}"));
@@ -59,7 +61,7 @@ impl Loader<'_> {
     }
 
     pub(super) fn newer_patterns(&mut self, version: u8) -> Outcome<()> {
-        while let Some(pattern) = Pattern::decode(&mut self.reader, version)? {
+        while let Some(pattern) = self.next(|reader| Pattern::decode(reader, version))? {
             self.lose(format!("pattern {}", pattern.glob.escape_ascii()));
         }
         Ok(())

@@ -5,6 +5,7 @@ use crate::chunk_table::ChunkRecord;
 use crate::image::Problem;
 use crate::storage_class::ClassUses;
 use crate::store::dirs::DirRecord;
+use crate::store::inode_map::INODE_MAX;
 use crate::store::node::NodeRecord as Node;
 use crate::store::pages::Exclusive;
 use crate::tree::TRASH_HOURS_DEFAULT;
@@ -17,6 +18,13 @@ const INODES_PER_PAGE_MIN: u32 = 16;
 const NODE_BYTES_MIN: usize = 32;
 /// Pages that are made even for fewer inodes.
 const PAGES_MIN: u32 = 1 << 10;
+
+/// Class of an inode whose own does not exist, ignoring errors: the one that new file systems have.
+const CLASS_INSTEAD: ClassId = ClassId(2);
+
+fn has_class(kind: NodeKind) -> bool {
+    kind.has_data() || kind == NodeKind::Directory
+}
 
 /// Chunks as the inodes of an image see them.
 struct Chunks<'p> {
@@ -53,6 +61,9 @@ impl<'a> Loader<'a> {
     /// so that many of them can be on their way at once. What that has no place for comes last.
     pub(super) fn nodes(&mut self, version: u8) -> Outcome<()> {
         let header = NodeHeader::decode(&mut self.reader, self.container, version)?;
+        if version <= 0x13 && self.namespace.older.is_none() {
+            self.namespace.older = Some(Box::default());
+        }
         let store = &mut self.namespace.store;
         store.max_inode = store.max_inode.max(header.max_inode);
         let mut nodes = std::mem::take(&mut store.nodes);
@@ -76,16 +87,16 @@ impl<'a> Loader<'a> {
             std::array::from_fn(|id| self.namespace.classes.counted_copies(ClassId(id as u8)));
         let mut uses = [ClassUses::default(); 256];
         let mut rest: Vec<(Node, NodeRecord<'a>)> = Vec::new();
-        while let Some(record) = NodeRecord::decode(&mut self.reader, version)? {
+        let mut found = 0u32;
+        while let Some(record) = self.next(|reader| NodeRecord::decode(reader, version))? {
+            found = found.saturating_add(1);
+            if !self.is_usable(record.attributes.inode)? {
+                continue;
+            }
             let mut node = self.node(&record, version, &copies, &mut uses)?;
             let is_known = self.known_slots(&record, &mut node, &mut chunks)?;
             match pages.get_mut(record.attributes.inode.0) {
-                Some(slot) if is_known => {
-                    if slot.kind_if_used().is_some() {
-                        return Err(Problem::NodeRepeated(record.attributes.inode));
-                    }
-                    *slot = node;
-                }
+                Some(slot) if is_known => *slot = node,
                 _ => rest.push((node, record)),
             }
         }
@@ -104,7 +115,25 @@ impl<'a> Loader<'a> {
         for (id, count) in (0..=u8::MAX).zip(uses) {
             self.namespace.classes.add_uses(ClassId(id), count);
         }
+        if version >= 0x11 && found != header.nodes {
+            let stated = header.nodes;
+            self.problem(Problem::NodeCount { stated, found })?;
+        }
         Ok(())
+    }
+
+    /// Whether the number of a record may be taken; the first inode of a number keeps it.
+    #[inline]
+    fn is_usable(&mut self, inode: Inode) -> Outcome<bool> {
+        let problem = if inode == Inode(0) || inode.0 > INODE_MAX {
+            Problem::NodeNumber(inode)
+        } else if self.namespace.used.is_taken(inode.0) {
+            Problem::NodeRepeated(inode)
+        } else {
+            return Ok(true);
+        };
+        self.problem(problem)?;
+        Ok(false)
     }
 
     /// An inode that has no page yet, or chunks without records.
@@ -115,11 +144,7 @@ impl<'a> Loader<'a> {
             node.set_slots(self.slots(chunks, node.class)?);
         }
         let inode = record.attributes.inode;
-        let slot = self.namespace.store.nodes.slot(inode.0);
-        if slot.kind_if_used().is_some() {
-            return Err(Problem::NodeRepeated(inode));
-        }
-        *slot = node;
+        *self.namespace.store.nodes.slot(inode.0) = node;
         Ok(())
     }
 
@@ -162,9 +187,6 @@ impl<'a> Loader<'a> {
     ) -> Outcome<Node> {
         let attributes = &record.attributes;
         let (inode, kind) = (attributes.inode, attributes.kind);
-        if inode == Inode(0) {
-            return Err(Problem::NodeZero);
-        }
         let mut node = Node::new(kind, attributes.mode);
         node.class = attributes.class;
         node.eattr = attributes.eattr;
@@ -175,10 +197,20 @@ impl<'a> Loader<'a> {
         node.atime = attributes.atime;
         node.mtime = attributes.mtime;
         node.ctime = attributes.ctime;
-        if version <= 0x13 && !kind.has_data() && kind != NodeKind::Directory {
+        if version <= 0x13 && !has_class(kind) {
             // Older versions kept a goal and a trash time of everything.
             node.class = ClassId(0);
             node.trash_hours = TRASH_HOURS_DEFAULT;
+        }
+        if has_class(kind) && copies[usize::from(node.class.0)] == 0 {
+            let class = node.class;
+            self.problem(Problem::NodeClass { inode, class })?;
+            node.class = CLASS_INSTEAD;
+        }
+        if let Some(seconds) = record.trash_seconds
+            && has_class(kind)
+        {
+            self.namespace.keep_trash_seconds(inode, seconds);
         }
         let class = usize::from(node.class.0);
         *uses[class].of(kind == NodeKind::Directory) += u32::from(class != 0);
@@ -205,14 +237,17 @@ impl<'a> Loader<'a> {
             NodeBody::Data { length, .. } => {
                 node.set_file_length(length);
                 for session in record.sessions() {
-                    if self.namespace.sessions.get(session).is_some() {
-                        self.namespace.open.insert(session, inode);
+                    let namespace = &mut self.namespace;
+                    if namespace.is_of_1_6() || namespace.sessions.get(session).is_some() {
+                        namespace.open.insert(session, inode);
                     }
                 }
                 let totals = &mut self.namespace.store.totals;
                 match kind {
-                    NodeKind::Trash => totals.trash_bytes += length,
-                    NodeKind::Sustained => totals.sustained_bytes += length,
+                    NodeKind::Trash => totals.trash_bytes = totals.trash_bytes.wrapping_add(length),
+                    NodeKind::Sustained => {
+                        totals.sustained_bytes = totals.sustained_bytes.wrapping_add(length)
+                    }
                     _ => {}
                 }
             }

@@ -4,7 +4,7 @@ use super::{Loader, Outcome};
 use crate::acl::{Acl, AclEntry, AclKind};
 use crate::chunk_table::ChunkRecord;
 use crate::flock::{FlockKind, LockOwner};
-use crate::image::Problem;
+use crate::image::{Problem, Source};
 use crate::posix_lock::{ByteRange, RangeKind};
 use crate::quota::{Limits, Quota};
 use crate::server_table::{Maintenance, ServerAddress, ServerRecord};
@@ -29,7 +29,9 @@ impl<'a> Loader<'a> {
     pub(super) fn sessions(&mut self, version: u8) -> Outcome<()> {
         let header = SessionHeader::decode(&mut self.reader, version)?;
         self.namespace.sessions.set_next_id(header.next_session);
-        while let Some(record) = SessionRecord::decode(&mut self.reader, version, header)? {
+        while let Some(record) =
+            self.next(|reader| SessionRecord::decode(reader, version, header))?
+        {
             self.session(&record)?;
         }
         Ok(())
@@ -40,12 +42,19 @@ impl<'a> Loader<'a> {
         let Some(data) = self.options.sessions else {
             return Ok(());
         };
+        let metadata = std::mem::replace(&mut self.source, Source::Sessions);
+        let before = self.record.replace(data.len());
         let Some(mut file) = SessionsFile::open(data)? else {
             return Err(Problem::NotMetadata);
         };
-        while let Some(record) = file.next_session()? {
+        loop {
+            self.record = Some(file.remaining());
+            let Some(record) = file.next_session()? else {
+                break;
+            };
             self.session(&record)?;
         }
+        (self.source, self.record) = (metadata, before);
         Ok(())
     }
 
@@ -89,7 +98,7 @@ impl<'a> Loader<'a> {
             self.problem(Problem::TooManyGroups(header.groups))?;
         }
         let mut seen = HashSet::new();
-        while let Some(record) = ClassRecord::decode(&mut self.reader, version, header)? {
+        while let Some(record) = self.next(|reader| ClassRecord::decode(reader, version, header))? {
             self.class(&record, &mut seen)?;
         }
         Ok(())
@@ -142,6 +151,7 @@ impl<'a> Loader<'a> {
         let count = decode_count(&mut self.reader)?;
         let mut seen = HashSet::new();
         for _ in 0..count {
+            self.begin_record();
             let record = FreeRecord::decode(&mut self.reader)?;
             let inode = record.inode;
             let is_used = self.namespace.store.node(inode).is_some();
@@ -160,6 +170,7 @@ impl<'a> Loader<'a> {
 
     pub(super) fn quotas(&mut self, version: u8) -> Outcome<()> {
         for _ in 0..decode_count(&mut self.reader)? {
+            self.begin_record();
             let record = QuotaRecord::decode(&mut self.reader, version)?;
             let inode = record.quota.inode;
             if version >= 0x11 && inode == Inode(0) && self.options.ignore {
@@ -193,11 +204,14 @@ impl<'a> Loader<'a> {
     pub(super) fn xattrs(&mut self) -> Outcome<()> {
         let mut of = Inode(0);
         let mut attributes: Vec<(&'a [u8], &'a [u8])> = Vec::new();
-        while let Some(record) = XattrRecord::decode(&mut self.reader)? {
+        while let Some(record) = self.next(XattrRecord::decode)? {
             if record.inode != of {
                 self.keep_xattrs(of, &attributes);
                 attributes.clear();
                 of = record.inode;
+                if self.namespace.store.node(of).is_none() {
+                    self.problem(Problem::XattrInode(of))?;
+                }
             }
             if record.name.is_empty() {
                 self.problem(Problem::XattrEmptyName(of))?;
@@ -211,7 +225,7 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    /// Attributes of unknown inodes are left out silently.
+    /// Attributes of unknown inodes are left out.
     fn keep_xattrs(&mut self, inode: Inode, attributes: &[(&[u8], &[u8])]) {
         let namespace = &mut self.namespace;
         if attributes.is_empty() || namespace.store.node(inode).is_none() {
@@ -230,9 +244,10 @@ impl<'a> Loader<'a> {
     }
 
     pub(super) fn acls(&mut self, version: u8) -> Outcome<()> {
-        while let Some(record) = AclRecord::decode(&mut self.reader, version)? {
+        while let Some(record) = self.next(|reader| AclRecord::decode(reader, version))? {
             let inode = record.inode;
             if self.namespace.store.node(inode).is_none() {
+                self.problem(Problem::AclInode(inode))?;
                 continue;
             }
             let Some(kind) = AclKind::from_number(record.acl_type) else {
@@ -259,21 +274,22 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    /// Relations of unknown sessions and inodes are left out silently.
+    /// Relations of unknown sessions and inodes are left out, as by MooseFS.
     pub(super) fn open(&mut self) -> Outcome<()> {
-        while let Some(record) = OpenRecord::decode(&mut self.reader)? {
+        while let Some(record) = self.next(|reader| OpenRecord::decode(reader))? {
+            let OpenRecord { session, inode } = record;
             let namespace = &mut self.namespace;
-            if namespace.sessions.get(record.session).is_some()
-                && namespace.store.node(record.inode).is_some()
-            {
-                namespace.open.insert(record.session, record.inode);
+            let is_known =
+                namespace.sessions.get(session).is_some() && namespace.store.node(inode).is_some();
+            if !is_known || !namespace.open.insert(session, inode) {
+                self.problem(Problem::OpenUnknown { session, inode })?;
             }
         }
         Ok(())
     }
 
     pub(super) fn flocks(&mut self) -> Outcome<()> {
-        while let Some(record) = FlockRecord::decode(&mut self.reader)? {
+        while let Some(record) = self.next(|reader| FlockRecord::decode(reader))? {
             let inode = record.inode;
             if !self.namespace.open.contains(record.session, inode) {
                 self.problem(Problem::LockOnClosed(inode))?;
@@ -284,15 +300,13 @@ impl<'a> Loader<'a> {
                 owner: record.owner,
             };
             let kind = match record.kind {
-                0 => FlockKind::Shared,
-                _ => FlockKind::Exclusive,
+                0 => Some(FlockKind::Shared),
+                1 => Some(FlockKind::Exclusive),
+                _ => None,
             };
-            if self
-                .namespace
-                .flocks
-                .apply(inode, owner, Some(kind))
-                .is_err()
-            {
+            let flocks = &mut self.namespace.flocks;
+            let applied = kind.map(|kind| flocks.apply(inode, owner, Some(kind)));
+            if !matches!(applied, Some(Ok(()))) {
                 self.problem(Problem::LockWrong(inode))?;
             }
         }
@@ -301,7 +315,7 @@ impl<'a> Loader<'a> {
 
     pub(super) fn posix_locks(&mut self) -> Outcome<()> {
         let mut last: Option<PosixLockRecord> = None;
-        while let Some(record) = PosixLockRecord::decode(&mut self.reader)? {
+        while let Some(record) = self.next(|reader| PosixLockRecord::decode(reader))? {
             let inode = record.inode;
             let owner = LockOwner {
                 session: record.session,
@@ -339,6 +353,7 @@ impl<'a> Loader<'a> {
 
     pub(super) fn servers(&mut self, version: u8) -> Outcome<()> {
         for _ in 0..decode_count(&mut self.reader)? {
+            self.begin_record();
             let record = image::ServerRecord::decode(&mut self.reader, version)?;
             let maintenance = Maintenance::from_number(record.maintenance);
             if maintenance.is_none() {
@@ -367,7 +382,7 @@ impl<'a> Loader<'a> {
         let most = usize::try_from(length / 16).unwrap_or(usize::MAX);
         let most = most.min(self.reader.remaining() / 16);
         let mut records = Vec::with_capacity(most);
-        while let Some(entry) = ChunkEntry::decode(&mut self.reader, version)? {
+        while let Some(entry) = self.next(|reader| ChunkEntry::decode(reader, version))? {
             records.push(chunk_record(&entry));
         }
         for repeated in self.namespace.chunks.fill(records) {
@@ -380,7 +395,7 @@ impl<'a> Loader<'a> {
     pub(super) fn chunks(&mut self, version: u8) -> Outcome<()> {
         self.namespace.chunks.next_id = self.reader.get()?;
         let mut newer = false;
-        while let Some(entry) = ChunkEntry::decode(&mut self.reader, version)? {
+        while let Some(entry) = self.next(|reader| ChunkEntry::decode(reader, version))? {
             newer |= entry.has_newer_flags;
             if self.namespace.chunks.insert(chunk_record(&entry)).is_none() {
                 self.problem(Problem::ChunkRepeated(entry.chunk.0))?;

@@ -5,6 +5,7 @@ use super::{Loader, Outcome};
 use crate::image::{Problem, problem::Edge};
 use crate::store::dirs::DirStats;
 use proto::{ChunkId, Inode};
+use std::collections::{HashMap, HashSet};
 
 impl Loader<'_> {
     pub(super) fn complete(&mut self) -> Outcome<()> {
@@ -19,7 +20,7 @@ impl Loader<'_> {
         self.attach_orphans()?;
         self.sum_directories()?;
         self.drop_repeated_names(&suspects)?;
-        self.check_next_chunk()
+        self.check_chunks()
     }
 
     /// Drops the second of two equal names; what had it may become an orphan.
@@ -97,29 +98,25 @@ impl Loader<'_> {
     }
 
     /// Adds what lies below each directory to the one above it, deepest first. Every directory has
-    /// one name; those that are not reached from the root lie in a loop.
+    /// one name; those that are not reached from the root lie in a loop, or below one.
     fn sum_directories(&mut self) -> Outcome<()> {
-        let mut edges = std::mem::take(&mut self.edges.directories);
-        edges.sort_unstable();
-        let mut order: Vec<(u32, u32)> = Vec::with_capacity(edges.len());
-        let below = |parent: u32| {
-            let start = edges.partition_point(|edge| edge.0 < parent);
-            let end = edges.partition_point(|edge| edge.0 <= parent);
-            &edges[start..end]
-        };
-        order.extend_from_slice(below(Inode::ROOT.0));
-        let mut next = 0;
-        while let Some(&(_, directory)) = order.get(next) {
-            order.extend_from_slice(below(directory));
-            next += 1;
+        let mut order = Vec::new();
+        if !self.reach(&mut order) {
+            let reached: HashSet<u32> = order.iter().map(|(_, child)| *child).collect();
+            for inode in self.loops(&reached) {
+                self.problem(Problem::DirectoryLoop(inode))?;
+                self.namespace.unname_directory(inode);
+                self.edges
+                    .directories
+                    .retain(|(_, child)| *child != inode.0);
+                let base = format!("lost_node_{inode}");
+                let name = self.free_name(base.clone(), base.as_bytes());
+                self.attach_to_root(&name, inode)?;
+            }
+            order.clear();
+            self.reach(&mut order);
         }
-        if order.len() != edges.len() {
-            let reached: std::collections::HashSet<u32> =
-                order.iter().map(|(_, child)| *child).collect();
-            let lost = edges.iter().find(|(_, child)| !reached.contains(child));
-            let lost = lost.map_or(Inode(0), |(_, child)| Inode(*child));
-            return Err(Problem::DirectoryLoop(lost));
-        }
+        self.edges.directories = Vec::new();
         let store = &mut self.namespace.store;
         let itself = DirStats {
             inodes: 1,
@@ -136,14 +133,68 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// A chunk number is never given twice.
-    fn check_next_chunk(&mut self) -> Outcome<()> {
+    /// The directories below the root with their parents, parents first; whether these are all.
+    fn reach(&mut self, order: &mut Vec<(u32, u32)>) -> bool {
+        let edges = &mut self.edges.directories;
+        edges.sort_unstable();
+        order.reserve(edges.len());
+        let below = |parent: u32| {
+            let start = edges.partition_point(|edge| edge.0 < parent);
+            let end = edges.partition_point(|edge| edge.0 <= parent);
+            &edges[start..end]
+        };
+        order.extend_from_slice(below(Inode::ROOT.0));
+        let mut next = 0;
+        while let Some(&(_, directory)) = order.get(next) {
+            order.extend_from_slice(below(directory));
+            next += 1;
+        }
+        order.len() == edges.len()
+    }
+
+    /// One directory of each loop, the one that is found first.
+    fn loops(&self, reached: &HashSet<u32>) -> Vec<Inode> {
+        let parents: HashMap<u32, u32> = self
+            .edges
+            .directories
+            .iter()
+            .map(|&(parent, child)| (child, parent))
+            .collect();
+        let mut found = Vec::new();
+        // Directories that were looked at, by the one from which the way up began.
+        let mut seen: HashMap<u32, u32> = HashMap::new();
+        for &(_, start) in &self.edges.directories {
+            let mut directory = start;
+            while !reached.contains(&directory) && !seen.contains_key(&directory) {
+                seen.insert(directory, start);
+                directory = parents.get(&directory).copied().unwrap_or(Inode::ROOT.0);
+            }
+            if seen.get(&directory) == Some(&start) && directory != Inode::ROOT.0 {
+                found.push(Inode(directory));
+            }
+        }
+        found
+    }
+
+    /// A chunk number is never given twice, and every number of a file should be that of a chunk.
+    fn check_chunks(&mut self) -> Outcome<()> {
         let chunks = &self.namespace.chunks;
-        let highest = chunks.records.iter().map(|(_, record)| record.id.0).max();
-        let least = highest.unwrap_or(0) + 1;
+        let (mut highest, mut unknown, mut first) = (0, 0, u64::MAX);
+        for (_, record) in chunks.records.iter() {
+            highest = highest.max(record.id.0);
+            if record.unknown {
+                unknown += 1;
+                first = first.min(record.id.0);
+            }
+        }
+        let least = highest.saturating_add(1);
         if chunks.next_id.0 < least {
             self.namespace.chunks.next_id = ChunkId(least);
             self.problem(Problem::NextChunk(least))?;
+        }
+        if unknown > 0 {
+            let count = unknown;
+            self.problem(Problem::ChunksUnknown { count, first })?;
         }
         Ok(())
     }
