@@ -20,8 +20,8 @@ pub(crate) struct Identity {
 /// A random number that is not 0.
 pub(crate) fn random() -> io::Result<NodeId> {
     loop {
-        let number =
-            getrandom::u64().map_err(|error| io::Error::other(format!("random numbers: {error}")))?;
+        let number = getrandom::u64()
+            .map_err(|error| io::Error::other(format!("random numbers: {error}")))?;
         if number != 0 {
             return Ok(number);
         }

@@ -136,7 +136,10 @@ fn remove_others(directory: &Path, keep: &str) {
 }
 
 fn is_numbers(rest: &str) -> bool {
-    !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+    !rest.is_empty()
+        && rest
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
 #[cfg(test)]

@@ -103,9 +103,17 @@ mod tests {
     fn a_lease_holds_from_the_acknowledged_message_for_its_length() {
         let clock = LeaseClock::default();
         assert_eq!(clock.current(), None);
-        let cases = [(0, 60_000, true), (59_000, 60_000, true), (61_000, 60_000, false)];
+        let cases = [
+            (0, 60_000, true),
+            (59_000, 60_000, true),
+            (61_000, 60_000, false),
+        ];
         for (term, (ago, length, holds)) in (1..).zip(cases) {
-            clock.extend(term, Duration::from_millis(ago), Duration::from_millis(length));
+            clock.extend(
+                term,
+                Duration::from_millis(ago),
+                Duration::from_millis(length),
+            );
             assert_eq!(clock.current().is_some(), holds, "{ago} of {length}");
         }
     }

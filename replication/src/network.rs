@@ -8,9 +8,7 @@ use crate::wire::{
     TransferRequest, WireEntry, WireVote, place, unplace, vote,
 };
 use bytes::Bytes;
-use openraft::errors::{
-    NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable,
-};
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::RPCOption;
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderError,
@@ -61,14 +59,19 @@ impl Transfers {
 pub(crate) struct Caller {
     address: SocketAddrV4,
     secret: Secret,
+    /// The node and the cluster that are meant; 0 = whoever answers.
+    to: NodeId,
+    cluster: u64,
     link: Option<Link>,
 }
 
 impl Caller {
-    pub fn new(address: SocketAddrV4, secret: Secret) -> Caller {
+    pub fn new(address: SocketAddrV4, secret: Secret, to: NodeId, cluster: u64) -> Caller {
         Caller {
             address,
             secret,
+            to,
+            cluster,
             link: None,
         }
     }
@@ -89,7 +92,12 @@ impl Caller {
             }
         };
         let exchange = async {
-            link.send(&Request { ask: Some(ask) }).await?;
+            let request = Request {
+                to: self.to,
+                cluster: self.cluster,
+                ask: Some(ask),
+            };
+            link.send(&request).await?;
             link.receive::<Reply>(patience).await
         };
         let reply = tokio::time::timeout(patience, exchange)
@@ -108,6 +116,7 @@ impl Caller {
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
     pub secret: Secret,
+    pub cluster: u64,
     pub transfers: Arc<Transfers>,
     /// Rate of an image, bytes a second; 0 = as fast as it goes.
     pub image_rate: u64,
@@ -119,7 +128,7 @@ impl RaftNetworkFactory<Types> for Network {
     async fn new_client(&mut self, target: NodeId, node: &Peer) -> Connection {
         Connection {
             target,
-            caller: Caller::new(node.address, self.secret.clone()),
+            caller: Caller::new(node.address, self.secret.clone(), target, self.cluster),
             network: self.clone(),
         }
     }

@@ -200,6 +200,13 @@ impl Shared {
         }
     }
 
+    /// How long no leader was heard.
+    pub fn leaderless(&self) -> Duration {
+        self.served.get().map_or(Duration::ZERO, |served| {
+            lock(&served.leader_heard).elapsed()
+        })
+    }
+
     pub async fn tell(&self, event: Event) {
         // Without an application there is nobody to tell.
         drop(self.events.send(event).await);
@@ -270,8 +277,14 @@ impl Replica {
             settings,
         });
         let reporter = Arc::clone(&shared);
+        let identified = Arc::clone(&shared);
         let served = Arc::new(Served {
             secret: shared.settings.secret.clone(),
+            identity: Box::new(move || {
+                let identity = lock(&identified.identity);
+                (identity.node, identity.cluster)
+            }),
+            leader_heard: Mutex::new(Instant::now()),
             raft: raft_seen,
             report: Box::new(move |theirs| {
                 reporter.note(theirs);
@@ -377,9 +390,8 @@ impl Replica {
                     heard.map(|heard| &heard.report)
                 };
                 let is_connected = mine
-                    || heard.is_some_and(|heard| {
-                        heard.at.is_some_and(|at| at.elapsed() < REPORT_LIFE)
-                    });
+                    || heard
+                        .is_some_and(|heard| heard.at.is_some_and(|at| at.elapsed() < REPORT_LIFE));
                 PeerStatus::new(
                     peer,
                     report,
@@ -410,9 +422,8 @@ impl Replica {
         if let Some(runtime) = self.runtime.take() {
             let raft = self.shared.raft.borrow().clone();
             if let Some(raft) = raft {
-                let ended = runtime.block_on(async {
-                    tokio::time::timeout(STOP_TIME, raft.shutdown()).await
-                });
+                let ended = runtime
+                    .block_on(async { tokio::time::timeout(STOP_TIME, raft.shutdown()).await });
                 if ended.is_err() {
                     tracing::warn!("the replication did not end in time");
                 }
@@ -438,7 +449,9 @@ async fn run(shared: Arc<Shared>, proposals: mpsc::UnboundedReceiver<(u64, Batch
     }
     if let Err(error) = form(&shared).await {
         shared
-            .tell(Event::Failed(format!("can't join or found the cluster: {error}")))
+            .tell(Event::Failed(format!(
+                "can't join or found the cluster: {error}"
+            )))
             .await;
         return;
     }
@@ -458,15 +471,16 @@ async fn run(shared: Arc<Shared>, proposals: mpsc::UnboundedReceiver<(u64, Batch
 
 /// Tells a peer about this node and learns about him, again and again.
 async fn exchange_reports(shared: Arc<Shared>, peer: Peer) {
-    let mut caller = Caller::new(peer.address, shared.settings.secret.clone());
+    let mut caller = Caller::new(peer.address, shared.settings.secret.clone(), 0, 0);
     loop {
-        let answer = caller
-            .ask(Ask::Report(shared.report()), REPORT_LIFE)
-            .await;
+        let answer = caller.ask(Ask::Report(shared.report()), REPORT_LIFE).await;
         match answer {
             Ok(Answer::Report(report)) if report.name == peer.name => shared.note(report),
             Ok(Answer::Report(report)) => {
-                lock(&shared.heard).entry(peer.name.clone()).or_default().error = format!(
+                lock(&shared.heard)
+                    .entry(peer.name.clone())
+                    .or_default()
+                    .error = format!(
                     "at {} answers {}: HA_PEERS differ",
                     peer.address, report.name
                 );
@@ -551,9 +565,7 @@ async fn found(shared: &Shared, members: BTreeMap<NodeId, Peer>) -> io::Result<(
         .map_err(|error| io::Error::other(error.to_string()))?;
     let begin = Position::default();
     let stored = StoredMembership::new(Some(log_id(begin)), membership);
-    shared
-        .images
-        .found(&shared.settings.image, begin, stored)?;
+    shared.images.found(&shared.settings.image, begin, stored)?;
     shared.store.clone().purge(log_id(begin)).await?;
     belong(shared, random()?)
 }
@@ -579,23 +591,27 @@ async fn start_raft(shared: &Arc<Shared>) -> io::Result<Raft<Types, Machine>> {
     let config = config
         .validate()
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;
+    let identity = lock(&shared.identity).clone();
     let network = Network {
+        cluster: identity.cluster,
         secret: settings.secret.clone(),
         transfers: Arc::clone(&shared.transfers),
         image_rate: settings.image_rate,
     };
-    let node = lock(&shared.identity).node;
     let machine = Machine::new(shared.events.clone(), Arc::clone(&shared.images));
-    Raft::new(node, Arc::new(config), network, shared.store.clone(), machine)
-        .await
-        .map_err(|error| io::Error::other(error.to_string()))
+    Raft::new(
+        identity.node,
+        Arc::new(config),
+        network,
+        shared.store.clone(),
+        machine,
+    )
+    .await
+    .map_err(|error| io::Error::other(error.to_string()))
 }
 
 /// Hands proposals to the log in order.
-async fn propose(
-    raft: Raft<Types, Machine>,
-    mut proposals: mpsc::UnboundedReceiver<(u64, Batch)>,
-) {
+async fn propose(raft: Raft<Types, Machine>, mut proposals: mpsc::UnboundedReceiver<(u64, Batch)>) {
     while let Some((term, batch)) = proposals.recv().await {
         let leader = openraft::impls::leader_id_std::LeaderId {
             term,

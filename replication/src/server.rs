@@ -37,6 +37,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What a server answers from.
 pub(crate) struct Served {
     pub secret: Secret,
+    /// This node, and the cluster that it belongs to.
+    pub identity: Box<dyn Fn() -> (u64, u64) + Send + Sync>,
+    /// When a leader was last heard.
+    pub leader_heard: Mutex<Instant>,
     /// The log, once this node belongs to a cluster.
     pub raft: watch::Receiver<Option<Raft<Types, Machine>>>,
     /// What this node says about itself, and what it hears from others.
@@ -50,7 +54,10 @@ pub(crate) struct Served {
 
 impl Served {
     fn complain(&self, what: &str) {
-        let mut complained = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut complained = self
+            .complained
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if complained.is_none_or(|at| at.elapsed() >= COMPLAINT_PERIOD) {
             tracing::warn!("replication port: {what} (further ones are not logged for a minute)");
             *complained = Some(Instant::now());
@@ -99,13 +106,25 @@ pub(crate) async fn listen(listener: TcpListener, served: Arc<Served>) {
 async fn serve(mut link: Link, served: &Served) {
     let mut incoming = None;
     while let Ok(request) = link.receive::<Request>(IDLE).await {
+        let (node, cluster) = (served.identity)();
+        let meant = (request.to == 0 || request.to == node)
+            && (request.to == 0 || request.cluster == cluster);
         let answer = match request.ask {
+            Some(_) if !meant => {
+                Answer::Refused("another node or another cluster is here".to_owned())
+            }
             Some(ask) => answer(served, &mut incoming, ask)
                 .await
                 .unwrap_or_else(|error| Answer::Refused(error.to_string())),
             None => Answer::Refused("an empty request".to_owned()),
         };
-        if link.send(&Reply { answer: Some(answer) }).await.is_err() {
+        if link
+            .send(&Reply {
+                answer: Some(answer),
+            })
+            .await
+            .is_err()
+        {
             break;
         }
     }
@@ -140,7 +159,7 @@ async fn answer(served: &Served, incoming: &mut Option<Incoming>, ask: Ask) -> i
         .clone()
         .ok_or_else(|| io::Error::other("this node belongs to no cluster yet"))?;
     match ask {
-        Ask::Append(request) => append(&raft, request).await,
+        Ask::Append(request) => append(served, &raft, request).await,
         Ask::Ballot(request) => ballot(&raft, request).await,
         Ask::Transfer(request) => transfer(&raft, request).await,
         Ask::Offer(offer) => take_offer(served, incoming, offer),
@@ -157,7 +176,11 @@ async fn answer(served: &Served, incoming: &mut Option<Incoming>, ask: Ask) -> i
     }
 }
 
-async fn append(raft: &Raft<Types, Machine>, request: AppendRequest) -> io::Result<Answer> {
+async fn append(
+    served: &Served,
+    raft: &Raft<Types, Machine>,
+    request: AppendRequest,
+) -> io::Result<Answer> {
     let entries: Result<Vec<_>, Malformed> = request
         .entries
         .into_iter()
@@ -170,6 +193,12 @@ async fn append(raft: &Raft<Types, Machine>, request: AppendRequest) -> io::Resu
         leader_commit: unplace(request.commit),
     };
     let response = raft.append_entries(request).await.map_err(ended)?;
+    if !matches!(response, AppendEntriesResponse::HigherVote(_)) {
+        *served
+            .leader_heard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
     Ok(Answer::Append(match response {
         AppendEntriesResponse::Success => AppendReply::default(),
         AppendEntriesResponse::PartialSuccess(matched) => AppendReply {
@@ -287,9 +316,10 @@ fn take_piece(
         .ok_or_else(|| bad(Malformed("a piece beyond the end of its image")))?;
     incoming.file.write_all_at(&piece.bytes, piece.offset)?;
     let percent = end * 100 / incoming.bytes.max(1);
-    served
-        .percent
-        .store(u32::try_from(percent).unwrap_or(99).min(99), Ordering::Relaxed);
+    served.percent.store(
+        u32::try_from(percent).unwrap_or(99).min(99),
+        Ordering::Relaxed,
+    );
     Ok(Answer::Done(true))
 }
 
@@ -341,4 +371,3 @@ pub(crate) fn bind(address: std::net::SocketAddrV4) -> io::Result<TcpListener> {
     socket.bind(address.into())?;
     socket.listen(128)
 }
-

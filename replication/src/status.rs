@@ -72,7 +72,9 @@ impl PeerStatus {
             last: report.and_then(|report| report.last).map(Into::into),
             applied: report.and_then(|report| report.applied).map(Into::into),
             percent: sending.or(receiving),
-            state: report.map(|report| report.state.clone()).unwrap_or_default(),
+            state: report
+                .map(|report| report.state.clone())
+                .unwrap_or_default(),
             error: error.to_owned(),
         }
     }

@@ -47,7 +47,11 @@ pub(crate) async fn watch(shared: Arc<Shared>, raft: Raft<Types, Machine>) {
             (
                 role(&metrics),
                 metrics.last_quorum_acked.map(|instant| instant.elapsed()),
-                metrics.running_state.as_ref().err().map(ToString::to_string),
+                metrics
+                    .running_state
+                    .as_ref()
+                    .err()
+                    .map(ToString::to_string),
             )
         };
         if let Some(failure) = failure {
@@ -75,7 +79,6 @@ pub(crate) async fn watch(shared: Arc<Shared>, raft: Raft<Types, Machine>) {
 
 /// The slow duties, until the log ends.
 pub(crate) async fn tend(shared: Arc<Shared>, raft: Raft<Types, Machine>) {
-    let mut leaderless_since: Option<Instant> = None;
     let mut image_wanted_at = 0;
     loop {
         tokio::time::sleep(TEND_PERIOD).await;
@@ -83,12 +86,8 @@ pub(crate) async fn tend(shared: Arc<Shared>, raft: Raft<Types, Machine>) {
         if metrics.running_state.is_err() {
             return;
         }
-        if metrics.current_leader.is_some() {
-            leaderless_since = None;
-        }
         if shared.me().is_witness {
-            let since = *leaderless_since.get_or_insert_with(Instant::now);
-            witness(&shared, &raft, &metrics, since).await;
+            witness(&shared, &raft, &metrics).await;
         }
         if leads(&metrics) {
             change_membership(&shared, &raft, &metrics).await;
@@ -105,12 +104,7 @@ pub(crate) async fn tend(shared: Arc<Shared>, raft: Raft<Types, Machine>) {
 
 /// A witness stands only when no master can win, which takes much longer than an election; if it
 /// leads, it gives the leadership to the first master that has everything.
-async fn witness(
-    shared: &Shared,
-    raft: &Raft<Types, Machine>,
-    metrics: &RaftMetrics<Types>,
-    leaderless_since: Instant,
-) {
+async fn witness(shared: &Shared, raft: &Raft<Types, Machine>, metrics: &RaftMetrics<Types>) {
     if leads(metrics) {
         if let Some((term, (node, peer))) = successor(raft, None) {
             tracing::info!("the witness hands the leadership to {}", peer.name);
@@ -119,7 +113,7 @@ async fn witness(
         return;
     }
     let patience = shared.settings.election * 6;
-    if metrics.current_leader.is_none() && leaderless_since.elapsed() > patience {
+    if shared.leaderless() > patience {
         // A vote that is refused is asked for again with the next round.
         if let Err(error) = raft.trigger().elect(true).await {
             tracing::error!("can't ask for an election: {error}");

@@ -235,6 +235,12 @@ pub struct NodeReport {
 /// A request.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Request {
+    /// The node that is meant; 0 = whoever answers at this address.
+    #[prost(fixed64, tag = "8")]
+    pub to: u64,
+    /// The cluster that is meant.
+    #[prost(fixed64, tag = "9")]
+    pub cluster: u64,
     #[prost(oneof = "Ask", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub ask: Option<Ask>,
 }

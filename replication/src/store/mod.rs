@@ -341,11 +341,7 @@ impl RaftLogStorage<Types> for LogStore {
         let state = self.shared.lock();
         Ok(LogState {
             last_purged_log_id: state.purged,
-            last_log_id: state
-                .slots
-                .back()
-                .map(|slot| slot.log_id)
-                .or(state.purged),
+            last_log_id: state.slots.back().map(|slot| slot.log_id).or(state.purged),
         })
     }
 
@@ -386,7 +382,8 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> io::Result<()> {
         // The file is cut while the table still knows where its entries end.
-        self.ask(|done| Command::Truncate(last_log_id, done)).await?;
+        self.ask(|done| Command::Truncate(last_log_id, done))
+            .await?;
         let mut state = self.shared.lock();
         let next = last_log_id.map_or(0, |id| id.index() + 1);
         while state.last_index().is_some_and(|last| last >= next) {

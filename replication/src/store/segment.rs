@@ -201,7 +201,8 @@ impl Segment {
         let (_, _, body) = record(&bytes, 0).ok_or_else(|| damaged("the record is damaged"))?;
         let wire = WireEntry::decode(bytes::Bytes::copy_from_slice(body))
             .map_err(|error| damaged(&error.to_string()))?;
-        wire.into_entry().map_err(|error| damaged(&error.to_string()))
+        wire.into_entry()
+            .map_err(|error| damaged(&error.to_string()))
     }
 }
 
@@ -269,7 +270,10 @@ mod tests {
             match scan(&broken, 5, true) {
                 // Only the last record was not known to be durable by a later one.
                 Ok(scan) => assert_eq!((scan.records.len(), record), (2, 2), "byte {at}"),
-                Err(error) => assert!(record < 2 && error.contains("damaged"), "byte {at}: {error}"),
+                Err(error) => assert!(
+                    record < 2 && error.contains("damaged"),
+                    "byte {at}: {error}"
+                ),
             }
         }
     }
@@ -295,7 +299,12 @@ mod tests {
     #[test]
     fn names_tell_the_first_entry() {
         assert_eq!(first_of(&file_name(42)), Some(42));
-        for name in ["42.log", "vote", "00000000000000000042.tmp", "0000000000000000004x.log"] {
+        for name in [
+            "42.log",
+            "vote",
+            "00000000000000000042.tmp",
+            "0000000000000000004x.log",
+        ] {
             assert_eq!(first_of(name), None, "{name}");
         }
     }

@@ -67,10 +67,7 @@ fn entries_and_the_vote_survive() {
         append(&mut store, vec![entry(4, 3)]).await;
         store.stop();
         let mut store = LogStore::open(&path).unwrap();
-        assert_eq!(
-            indexes(&mut store).await,
-            [(1, 0), (1, 1), (1, 2), (4, 3)]
-        );
+        assert_eq!(indexes(&mut store).await, [(1, 0), (1, 1), (1, 2), (4, 3)]);
         assert_eq!(
             store.read_vote().await.unwrap(),
             Some(Vote::new_committed(4, 7))

@@ -51,7 +51,10 @@ impl Writer {
             match command {
                 Command::Append(entries, flushed) => {
                     let mut group = vec![(entries, flushed)];
-                    let mut count = group.iter().map(|(entries, _)| entries.len()).sum::<usize>();
+                    let mut count = group
+                        .iter()
+                        .map(|(entries, _)| entries.len())
+                        .sum::<usize>();
                     while count < 100_000 {
                         match commands.try_recv() {
                             Ok(Command::Append(entries, flushed)) => {
@@ -129,11 +132,7 @@ impl Writer {
         Ok(())
     }
 
-    fn write(
-        &mut self,
-        buffer: &mut Vec<u8>,
-        places: &mut Vec<(u64, u64, u32)>,
-    ) -> io::Result<()> {
+    fn write(&mut self, buffer: &mut Vec<u8>, places: &mut Vec<(u64, u64, u32)>) -> io::Result<()> {
         if buffer.is_empty() {
             return Ok(());
         }
