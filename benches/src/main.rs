@@ -1,10 +1,12 @@
 //! Ours and MooseFS's master in one interleaved run, as ratios, with CPU time.
 
+mod archive;
 mod load;
 mod memory;
 mod request;
 mod rows;
 mod save;
+mod table;
 mod target;
 
 use anyhow::{Result, bail};
@@ -33,9 +35,15 @@ enum What {
         /// Only these operations, separated by commas.
         #[arg(long)]
         only: Option<String>,
+        /// Only these shapes, as `CONNECTIONSxWINDOW`, separated by commas.
+        #[arg(long)]
+        shapes: Option<String>,
         /// `CHANGELOG_SAVE_MODE` of our master; the real one runs with its default, 0.
         #[arg(long, default_value_t = 0)]
         save_mode: u8,
+        /// Give the load generator a processor of its own and the others to the master.
+        #[arg(long)]
+        pinned: bool,
         /// Leave the real master out.
         #[arg(long)]
         ours_only: bool,
@@ -45,6 +53,15 @@ enum What {
         /// Files to create, in millions.
         #[arg(long, default_value_t = 1)]
         millions: u32,
+        /// Leave the real master out.
+        #[arg(long)]
+        ours_only: bool,
+    },
+    /// Unpack, list and remove an archive of small files through a mount.
+    Archive {
+        /// Files in it.
+        #[arg(long, default_value_t = 10_000)]
+        files: u32,
         /// Leave the real master out.
         #[arg(long)]
         ours_only: bool,
@@ -69,19 +86,24 @@ fn main() -> Result<()> {
             rounds,
             seconds,
             only,
+            shapes,
             save_mode,
+            pinned,
             ours_only,
-        } => measure_rows(
+        } => table::report(&table::Plan {
             rounds,
-            Duration::from_secs_f64(seconds),
+            time: Duration::from_secs_f64(seconds),
             only,
+            shapes,
             save_mode,
+            pinned,
             ours_only,
-        ),
+        }),
         What::Memory {
             millions,
             ours_only,
         } => memory::report(millions, ours_only),
+        What::Archive { files, ours_only } => archive::report(files, ours_only),
         What::Save {
             millions,
             ours_only,
@@ -97,57 +119,4 @@ pub(crate) fn targets(cfg: &str, ours_only: bool) -> Result<Vec<Target>> {
     }
     targets.push(Target::start("ours", Program::master_from_env(), cfg)?);
     Ok(targets)
-}
-
-fn measure_rows(
-    rounds: u32,
-    time: Duration,
-    only: Option<String>,
-    save_mode: u8,
-    ours_only: bool,
-) -> Result<()> {
-    let targets = targets(&format!("CHANGELOG_SAVE_MODE = {save_mode}\n"), ours_only)?;
-    let mut trees = Vec::new();
-    for target in &targets {
-        trees.push(rows::Tree::build(target)?);
-    }
-    println!(
-        "| operation | conns | window | master | ops/s | µs CPU/op | p50 µs | p99 µs | longest ms | rate ratio | CPU ratio |"
-    );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|");
-    let wanted = |operation: &str| {
-        only.as_ref()
-            .is_none_or(|list| list.split(',').any(|name| name == operation))
-    };
-    for operation in rows::OPERATIONS
-        .into_iter()
-        .filter(|operation| wanted(operation))
-    {
-        for shape in rows::SHAPES {
-            let mut samples = vec![Vec::new(); targets.len()];
-            for _ in 0..rounds {
-                for (index, target) in targets.iter().enumerate() {
-                    samples[index].push(trees[index].measure(target, operation, shape, time)?);
-                }
-            }
-            let first = rows::median(&samples[0]);
-            for (target, samples) in targets.iter().zip(&samples) {
-                let row = rows::median(samples);
-                println!(
-                    "| {operation} | {} | {} | {} | {:.1}k | {:.2} | {} | {} | {:.1} | {:.2} | {:.2} |",
-                    shape.connections,
-                    shape.window,
-                    target.name,
-                    row.rate / 1e3,
-                    row.cpu_micros,
-                    row.p50_micros,
-                    row.p99_micros,
-                    row.longest_micros as f64 / 1e3,
-                    row.rate / first.rate,
-                    row.cpu_micros / first.cpu_micros,
-                );
-            }
-        }
-    }
-    Ok(())
 }

@@ -2,9 +2,11 @@
 
 use anyhow::{Context, Result};
 use lab::{Cluster, ClusterOptions, MASTER_IP, Program};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use rustix::process::Pid;
+use rustix::thread::{CpuSet, LinkNameSpaceType, move_into_link_name_space, sched_setaffinity};
 use std::fs;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -16,6 +18,34 @@ pub struct Target {
     /// How reports name it.
     pub name: &'static str,
     cluster: Cluster,
+    pinned: bool,
+}
+
+fn available() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn processors(range: Range<usize>) -> CpuSet {
+    let mut set = CpuSet::new();
+    range.for_each(|number| set.set(number));
+    set
+}
+
+/// CPU time of all threads of these processes so far.
+pub fn cpu_of(pids: impl IntoIterator<Item = i32>) -> Duration {
+    let mut nanoseconds = 0;
+    for pid in pids {
+        let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
+            continue;
+        };
+        for task in tasks.flatten() {
+            nanoseconds += fs::read_to_string(task.path().join("schedstat"))
+                .ok()
+                .and_then(|text| text.split(' ').next()?.parse::<u64>().ok())
+                .unwrap_or(0);
+        }
+    }
+    Duration::from_nanos(nanoseconds)
 }
 
 impl Target {
@@ -28,7 +58,26 @@ impl Target {
             ..ClusterOptions::default()
         })
         .with_context(|| format!("start of {name}"))?;
-        Ok(Target { name, cluster })
+        Ok(Target {
+            name,
+            cluster,
+            pinned: false,
+        })
+    }
+
+    /// Gives the first processor to the load generator and the others to the master. The scheduler
+    /// would put both on one processor or on two as it likes, which differs by a factor of three
+    /// for a single request in flight.
+    pub fn pin(&mut self) -> Result<()> {
+        let others = processors(1..available());
+        for pid in self.cluster.namespace.pids() {
+            for task in fs::read_dir(format!("/proc/{pid}/task"))?.flatten() {
+                let id = task.file_name().to_string_lossy().parse()?;
+                sched_setaffinity(Pid::from_raw(id), &others)?;
+            }
+        }
+        self.pinned = true;
+        Ok(())
     }
 
     /// Runs `work` on a thread inside the master's network, with the address of its client port.
@@ -39,6 +88,9 @@ impl Target {
         std::thread::scope(|scope| {
             scope
                 .spawn(|| {
+                    if self.pinned {
+                        sched_setaffinity(None, &processors(0..1))?;
+                    }
                     move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
                     work(address)
                 })
@@ -49,19 +101,7 @@ impl Target {
 
     /// CPU time of all processes and threads of the master so far.
     pub fn cpu(&self) -> Duration {
-        let mut nanoseconds = 0;
-        for pid in self.cluster.namespace.pids() {
-            let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
-                continue;
-            };
-            for task in tasks.flatten() {
-                nanoseconds += fs::read_to_string(task.path().join("schedstat"))
-                    .ok()
-                    .and_then(|text| text.split(' ').next()?.parse::<u64>().ok())
-                    .unwrap_or(0);
-            }
-        }
-        Duration::from_nanos(nanoseconds)
+        cpu_of(self.cluster.namespace.pids())
     }
 
     /// Resident memory of all processes of the master, bytes.

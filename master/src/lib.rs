@@ -10,6 +10,7 @@ pub mod core;
 pub mod datadir;
 pub mod exports;
 pub mod journal;
+pub mod lingering;
 pub mod links;
 pub mod metalogger;
 pub mod periodic;

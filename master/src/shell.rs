@@ -6,6 +6,7 @@
 
 use crate::core::{Core, Now};
 use crate::journal::{Handed, Journal};
+use crate::lingering::{LINGER_MAX, Lingering};
 use crate::links::{BACKLOG_CUT_OFF, BACKLOG_STOP_READING, LinkId, Port};
 use proto::frame::{CLIENT_PAYLOAD_MAX, FrameError, HEADER_LEN, split_frame};
 use socket2::SockRef;
@@ -72,6 +73,7 @@ pub struct Shell {
     dirty: RefCell<Vec<LinkId>>,
     turn: Notify,
     turn_pending: Cell<bool>,
+    lingering: RefCell<Lingering>,
     rotation_wanted: Cell<Option<u32>>,
     idle: Notify,
     save_reports: (
@@ -100,6 +102,7 @@ impl Shell {
             dirty: RefCell::new(Vec::new()),
             turn: Notify::new(),
             turn_pending: Cell::new(false),
+            lingering: RefCell::default(),
             rotation_wanted: Cell::new(None),
             idle: Notify::new(),
             save_reports: {
@@ -129,7 +132,30 @@ impl Shell {
             self.turn.notified().await;
             self.turn_pending.set(false);
             self.end_turn();
+            self.linger().await;
         }
+    }
+
+    /// Waits a moment for the next request without going to sleep, because to be woken takes longer
+    /// than most peers take to answer.
+    async fn linger(&self) {
+        if !self.lingering.borrow_mut().is_worth_it() {
+            return;
+        }
+        let began = Instant::now();
+        let heard = loop {
+            // The runtime polls the kernel without waiting before it comes back here.
+            tokio::task::yield_now().await;
+            if self.turn_pending.get() {
+                break true;
+            }
+            if began.elapsed() >= LINGER_MAX {
+                break false;
+            }
+            // Whoever else wants this processor is not kept waiting.
+            rustix::thread::sched_yield();
+        };
+        self.lingering.borrow_mut().learn(heard);
     }
 
     /// Does something with the core at the present time; its output leaves at the end of the turn.
