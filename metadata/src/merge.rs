@@ -2,9 +2,11 @@
 //! in torn lines and leave gaps (metadata-and-changelog §2.7). Bytes in, lines in order out; no file
 //! is opened here.
 
+pub mod soundness;
+
 use crate::Namespace;
 use proto::MetaVersion;
-use proto::changelog;
+use proto::changelog::{self, Seal};
 use std::fmt;
 
 /// A line whose number is further ahead of the one before it than this is garbage.
@@ -51,6 +53,15 @@ pub enum Break {
         /// The changelogs.
         sources: [String; 2],
     },
+    /// The history goes on in a part of a changelog that is broken, and nowhere else.
+    Broken {
+        /// The changelog.
+        source: String,
+        /// Number of its last good line, if there is one.
+        after: Option<MetaVersion>,
+        /// Where the broken part begins, bytes from the start of the file.
+        offset: u64,
+    },
     /// A line cannot be read or does not fit the state.
     Line {
         /// Changelog of the line.
@@ -81,6 +92,15 @@ impl fmt::Display for Break {
                 f,
                 "{one} and {other} tell different changes {version} - one of them belongs to another history, take it away"
             ),
+            Break::Broken {
+                source,
+                after,
+                offset,
+            } => write!(
+                f,
+                "{source} is broken at byte {offset}, behind change {} - it is not what a master has written: add another copy of the changes from there on",
+                after.unwrap_or_default()
+            ),
             Break::Line {
                 source,
                 version,
@@ -90,20 +110,24 @@ impl fmt::Display for Break {
     }
 }
 
-/// What is left out of a changelog; the rest of it counts.
+/// What is left out of a changelog, from some byte to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Damage {
-    /// The last line has no end: its writer was killed.
+    /// A crash: what was being written is not whole, and nobody was told that it is saved.
     Torn {
-        /// Number of the last whole line, if there is one.
-        after: Option<MetaVersion>,
-        /// Bytes of the torn line.
-        bytes: usize,
-    },
-    /// A line without a number, or with one that does not follow: everything from it on is left out.
-    Garbage {
         /// Number of the last good line, if there is one.
         after: Option<MetaVersion>,
+        /// Bytes that are left out.
+        bytes: usize,
+    },
+    /// The file was whole once.
+    Broken {
+        /// Number of the last good line, if there is one.
+        after: Option<MetaVersion>,
+        /// Number of the last line that can still be read, if there is one.
+        last: Option<MetaVersion>,
+        /// Where the first bad line or batch begins, bytes from the start of the file.
+        offset: u64,
     },
 }
 
@@ -118,53 +142,36 @@ impl Damage {
             Damage::Torn { after: None, bytes } => {
                 format!("{source}: no complete line, only a torn one ({bytes} bytes), is ignored")
             }
-            Damage::Garbage { after } => format!(
-                "found garbage at the end of file: {source} (last correct id: {})",
+            Damage::Broken { after, offset, .. } => format!(
+                "found garbage at the end of file: {source} (last correct id: {}, byte {offset})",
                 after.unwrap_or_default()
             ),
         }
     }
 }
 
-/// A changelog and how far it has been read.
+/// The sound part of a changelog, and how far it has been read.
 #[derive(Clone, Debug)]
 struct Log<'a> {
     source: Source<'a>,
     /// Where the next line begins.
     at: usize,
+    /// Where the one behind it begins.
+    end: usize,
     /// The next line and its number; `None` at the end.
     next: Option<(u64, &'a [u8])>,
-    /// Number of the line before.
-    last: Option<u64>,
 }
 
-impl<'a> Log<'a> {
-    /// Goes to the next line. What is wrong there ends the changelog.
-    fn advance(&mut self) -> Option<Damage> {
-        if let Some((number, line)) = self.next.take() {
-            self.at += line.len() + 1;
-            self.last = Some(number);
-        }
+impl Log<'_> {
+    /// Goes to the next line.
+    fn advance(&mut self) {
+        self.at = self.end;
         let rest = self.source.bytes.get(self.at..).unwrap_or_default();
-        let after = self.last.map(MetaVersion);
-        let Some(end) = rest.iter().position(|&byte| byte == b'\n') else {
-            return (!rest.is_empty()).then_some(Damage::Torn {
-                after,
-                bytes: rest.len(),
-            });
-        };
-        let line = rest.get(..end).unwrap_or_default();
-        let number = number(line).filter(|&number| {
-            self.last
-                .is_none_or(|last| number > last && number - last < STEP_MAX)
+        let line = memchr::memchr(b'\n', rest).and_then(|end| rest.get(..end));
+        self.next = line.and_then(|line| {
+            self.end += line.len() + 1;
+            Some((number(line)?, Seal::split(line).0))
         });
-        match number {
-            Some(number) => {
-                self.next = Some((number, line));
-                None
-            }
-            None => Some(Damage::Garbage { after }),
-        }
     }
 }
 
@@ -204,20 +211,24 @@ impl<'a> Merge<'a> {
             bytes_done: 0,
         };
         for source in sources {
-            let mut log = Log {
-                source,
-                at: 0,
-                next: None,
-                last: None,
+            let found = soundness::check(source.bytes);
+            let sound = Source {
+                bytes: source.bytes.get(..found.sound).unwrap_or_default(),
+                ..source
             };
-            merge.bytes_all += source.bytes.len() as u64;
             merge
                 .damages
-                .extend(log.advance().map(|damage| (source.name, damage)));
+                .extend(found.damage.map(|damage| (source.name, damage)));
+            let mut log = Log {
+                source: sound,
+                at: 0,
+                end: 0,
+                next: None,
+            };
+            merge.bytes_all += sound.bytes.len() as u64;
+            log.advance();
             if log.next.is_some() {
                 merge.logs.push(log);
-            } else {
-                merge.bytes_done += source.bytes.len() as u64;
             }
         }
         merge
@@ -230,7 +241,7 @@ impl<'a> Merge<'a> {
     /// last line of all. The caller applies it and asks for the next.
     ///
     /// # Errors
-    /// [`Break::Hole`] and [`Break::Contradiction`].
+    /// [`Break::Hole`], [`Break::Contradiction`] and [`Break::Broken`].
     pub fn line(&mut self, version: MetaVersion) -> Result<Option<Change<'a>>, Break> {
         self.skip_below(version.0);
         let mut found: Option<Change<'a>> = None;
@@ -261,6 +272,9 @@ impl<'a> Merge<'a> {
             }
             return Ok(found);
         }
+        if let Some(broken) = self.broken(version) {
+            return Err(broken);
+        }
         let further = self
             .logs
             .iter()
@@ -275,6 +289,29 @@ impl<'a> Merge<'a> {
                 last: MetaVersion(next - 1),
             }),
         }
+    }
+
+    /// The broken changelog that may hold the lines from `version` on, which no other one has.
+    fn broken(&self, version: MetaVersion) -> Option<Break> {
+        self.damages.iter().find_map(|(source, damage)| {
+            let &Damage::Broken {
+                after,
+                last,
+                offset,
+            } = damage
+            else {
+                return None;
+            };
+            let ends_here = after.is_none_or(|after| after.0 + 1 >= version.0);
+            let goes_on = last.is_some_and(|last| last >= version);
+            let is_all_unknown = after.is_none() && last.is_none();
+            let may_hold = goes_on || is_all_unknown || after.is_some() && ends_here;
+            may_hold.then(|| Break::Broken {
+                source: (*source).to_owned(),
+                after,
+                offset,
+            })
+        })
     }
 
     /// Opens the changelogs that begin up to `version` and leaves lines below it behind.
@@ -294,22 +331,19 @@ impl<'a> Merge<'a> {
             };
             let begin = log.at;
             while log.next.is_some_and(|(number, _)| number < version) {
-                let name = log.source.name;
-                self.damages
-                    .extend(log.advance().map(|damage| (name, damage)));
+                log.advance();
             }
             self.bytes_done += (log.at - begin) as u64;
             if log.next.is_some() {
                 index += 1;
             } else {
-                self.bytes_done += (log.source.bytes.len() - log.at) as u64;
                 self.logs.remove(index);
                 self.open -= 1;
             }
         }
     }
 
-    /// What has been left out so far, with the name of the changelog.
+    /// What is left out, with the name of the changelog.
     pub fn damages(&self) -> &[(&'a str, Damage)] {
         &self.damages
     }
@@ -431,11 +465,11 @@ mod tests {
             ),
             (
                 &[("a", "1: x\n\0\0\n2: y\n")],
-                "a1 found garbage at the end of file: a (last correct id: 1)",
+                "a1 a: torn line behind change 1 (8 bytes) is ignored",
             ),
             (
                 &[("a", "1: x\n10001: far\n")],
-                "a1 found garbage at the end of file: a (last correct id: 1)",
+                "a1 a is broken at byte 5, behind change 1 - it is not what a master has written: add another copy of the changes from there on found garbage at the end of file: a (last correct id: 1, byte 5)",
             ),
         ];
         for (texts, expected) in cases {

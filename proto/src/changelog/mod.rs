@@ -9,6 +9,7 @@ mod cursor;
 mod entry;
 mod error;
 mod parse;
+mod seal;
 mod text;
 mod write;
 
@@ -18,6 +19,7 @@ pub use entry::{
 };
 pub use error::{Fault, ParseError};
 pub use parse::{Line, parse};
+pub use seal::{SEAL_BYTES_MAX, Seal};
 pub use text::{Escaped, escape};
 
 /// Longest line that is written or read, without the newline; real lines stay far below.

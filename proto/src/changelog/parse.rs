@@ -12,6 +12,7 @@ use super::{
         Snapshot, SnapshotCounts, StorageClass,
     },
     error::{Fault, ParseError},
+    seal::Seal,
 };
 use crate::{ChunkId, ChunkVersion, ClassId, Inode, MetaId, MetaVersion, NodeKind, SessionId};
 use std::borrow::Cow;
@@ -35,8 +36,10 @@ pub struct Line<'a> {
     pub entry: Entry<'a>,
 }
 
-/// Reads a line without its newline, with or without `VERSION: `.
+/// Reads a line without its newline, with or without `VERSION: `; a [`Seal`] behind it does not
+/// count.
 pub fn parse(line: &[u8]) -> Result<Line<'_>> {
+    let (line, _) = Seal::split(line);
     let mut cursor = Cursor::new(line);
     if line.len() > LINE_BYTES_MAX {
         return cursor.fail(Fault::LineTooLong);
