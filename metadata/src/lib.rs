@@ -14,6 +14,7 @@ pub mod chunk_table;
 pub mod chunks;
 pub mod create;
 pub mod digest;
+pub mod ends;
 pub mod event;
 pub mod file_chunks;
 pub mod flock;

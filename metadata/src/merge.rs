@@ -5,12 +5,14 @@
 pub mod soundness;
 
 use crate::Namespace;
+use crate::ends::line_number;
 use proto::MetaVersion;
 use proto::changelog::{self, Seal};
 use std::fmt;
 
-/// A line whose number is further ahead of the one before it than this is garbage.
-const STEP_MAX: u64 = 10_000;
+/// Inside one changelog a line whose number is so far or further ahead of the one before it is
+/// garbage.
+pub const STEP_MAX: u64 = 10_000;
 
 /// One changelog.
 #[derive(Clone, Copy, Debug)]
@@ -177,11 +179,7 @@ impl Log<'_> {
 
 /// The number before the colon.
 fn number(line: &[u8]) -> Option<u64> {
-    let digits = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if line.get(digits) != Some(&b':') {
-        return None;
-    }
-    std::str::from_utf8(line.get(..digits)?).ok()?.parse().ok()
+    line_number(line).map(|version| version.0)
 }
 
 /// The merged history: asks for one line after the other.

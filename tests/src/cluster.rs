@@ -1,6 +1,7 @@
 //! A cluster on one loopback: a master, chunkservers on small disks in memory, a metalogger, mounts.
 
 use crate::command::{Output, run, run_for};
+use crate::metalogger::Metalogger;
 use crate::namespace::{Namespace, PREFIX, kill};
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
@@ -55,6 +56,22 @@ impl Program {
             _ => Program::Ours,
         }
     }
+
+    /// The metalogger that `LAB_METALOGGER` names: `ours`, or the one of the packages.
+    pub fn metalogger_from_env() -> Program {
+        match std::env::var("LAB_METALOGGER").as_deref() {
+            Ok("ours") => Program::Ours,
+            _ => Program::Debian,
+        }
+    }
+
+    /// Path of the program `name`.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        match self {
+            Program::Debian => Path::new("/usr/sbin").join(name),
+            Program::Ours => built_program(name),
+        }
+    }
 }
 
 /// What a cluster consists of.
@@ -66,6 +83,8 @@ pub struct ClusterOptions {
     pub chunkservers: usize,
     /// Whether a metalogger follows.
     pub metalogger: bool,
+    /// Program of that metalogger.
+    pub metalogger_program: Program,
     /// Further lines for `mfsmaster.cfg`.
     pub master_cfg: String,
     /// Lines of `mfsexports.cfg`.
@@ -82,6 +101,7 @@ impl Default for ClusterOptions {
             master: Program::master_from_env(),
             chunkservers: 3,
             metalogger: false,
+            metalogger_program: Program::metalogger_from_env(),
             master_cfg: "REPLICATIONS_DELAY_INIT = 5\n".to_owned(),
             exports: "* / rw,alldirs,admin,maproot=0:0\n* . rw\n".to_owned(),
             disk_size: "2g".to_owned(),
@@ -112,7 +132,7 @@ impl Cluster {
         addresses.extend(OTHER_IPS);
         let namespace = Namespace::new(&addresses)?;
         let root = std::env::temp_dir().join(namespace.name());
-        for folder in ["etc", "master", "metalogger"] {
+        for folder in ["etc", "master"] {
             fs::create_dir_all(root.join(folder))?;
         }
         let mut cluster = Cluster {
@@ -133,8 +153,10 @@ impl Cluster {
             cluster.make_chunkserver(number)?;
             cluster.chunkserver(number, "start")?;
         }
+        let program = cluster.options.metalogger_program.clone();
+        let metalogger = cluster.add_metalogger("metalogger", program)?;
         if cluster.options.metalogger {
-            cluster.metalogger("start")?.success()?;
+            metalogger.command(&cluster, "start")?.success()?;
         }
         Ok(cluster)
     }
@@ -156,13 +178,6 @@ impl Cluster {
         )?;
         fs::write(etc.join("mfsexports.cfg"), &self.options.exports)?;
         fs::write(etc.join("mfstopology.cfg"), "")?;
-        fs::write(
-            etc.join("mfsmetalogger.cfg"),
-            format!(
-                "WORKING_USER = root\nWORKING_GROUP = root\nDATA_PATH = {}\nMASTER_HOST = {MASTER_IP}\n",
-                self.root.join("metalogger").display()
-            ),
-        )?;
         if !data.join("metadata.mfs").exists() {
             fs::write(data.join("metadata.mfs"), "MFSM NEW")?;
         }
@@ -205,16 +220,11 @@ impl Cluster {
         self.master_environment = environment;
     }
 
-    fn master_program(&self) -> PathBuf {
-        match self.options.master {
-            Program::Debian => PathBuf::from("/usr/sbin/mfsmaster"),
-            Program::Ours => built_program("mfsmaster"),
-        }
-    }
-
     /// `mfsmaster ARGUMENT` with the cluster's configuration.
     pub fn master(&self, argument: &str) -> Result<Output> {
-        let mut command = self.namespace.command(self.master_program());
+        let mut command = self
+            .namespace
+            .command(self.options.master.path("mfsmaster"));
         command.arg("-c").arg(self.etc("mfsmaster.cfg"));
         command.envs(self.master_environment.iter().cloned());
         for word in argument.split_whitespace() {
@@ -291,14 +301,35 @@ impl Cluster {
         Ok(())
     }
 
-    /// `mfsmetalogger ARGUMENT`.
+    /// A further metalogger with a data directory of its own, which does not run yet.
+    pub fn add_metalogger(&self, name: &str, program: Program) -> Result<Metalogger> {
+        let data = self.root.join(name);
+        let configuration = self.etc(&format!("{name}.cfg"));
+        fs::create_dir_all(&data)?;
+        fs::write(
+            &configuration,
+            format!(
+                "WORKING_USER = root\nWORKING_GROUP = root\nDATA_PATH = {}\n\
+                 MASTER_HOST = {MASTER_IP}\nMASTER_RECONNECTION_DELAY = 1\n",
+                data.display()
+            ),
+        )?;
+        Ok(Metalogger {
+            program: program.path("mfsmetalogger"),
+            configuration,
+            data,
+        })
+    }
+
+    /// `mfsmetalogger ARGUMENT` for the cluster's own metalogger.
     pub fn metalogger(&self, argument: &str) -> Result<Output> {
-        run(self
-            .namespace
-            .command("mfsmetalogger")
-            .arg("-c")
-            .arg(self.etc("mfsmetalogger.cfg"))
-            .arg(argument))
+        let program = self.options.metalogger_program.clone();
+        Metalogger {
+            program: program.path("mfsmetalogger"),
+            configuration: self.etc("metalogger.cfg"),
+            data: self.root.join("metalogger"),
+        }
+        .command(self, argument)
     }
 
     /// Mounts the file system with mfsmount and further arguments; gives the mount point.
@@ -429,7 +460,7 @@ fn built_program(name: &str) -> PathBuf {
     target.join(profile).join(name)
 }
 
-fn pid_of(lock: &Path) -> Result<i32> {
+pub(crate) fn pid_of(lock: &Path) -> Result<i32> {
     let text = fs::read_to_string(lock).with_context(|| lock.display().to_string())?;
     text.trim()
         .parse()
@@ -438,7 +469,7 @@ fn pid_of(lock: &Path) -> Result<i32> {
 
 /// Whether a process and all its threads have ended. The first thread can be a zombie before the
 /// others have closed what they share, locks among it.
-fn is_zombie(pid: i32) -> bool {
+pub(crate) fn is_zombie(pid: i32) -> bool {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
     let ended = fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
         stat.rsplit(')')

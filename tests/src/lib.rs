@@ -6,12 +6,14 @@
 
 mod cluster;
 mod command;
+mod metalogger;
 mod namespace;
 mod requirements;
 mod tree;
 
 pub use cluster::{Cluster, ClusterOptions, MASTER_IP, Program, wait_at_most, wait_until};
 pub use command::{Output, run, run_for};
+pub use metalogger::Metalogger;
 pub use namespace::Namespace;
 pub use requirements::{missing, ready};
 pub use tree::{Difference, differences};

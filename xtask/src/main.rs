@@ -70,7 +70,15 @@ fn bench(arguments: &[String]) -> Result<(), String> {
 
 /// The programs that the lab runs, optimised.
 fn build_programs() -> Result<(), String> {
-    run(cargo().args(["build", "--quiet", "--release", "--package", "master"]))
+    run(cargo().args([
+        "build",
+        "--quiet",
+        "--release",
+        "--package",
+        "master",
+        "--package",
+        "metalogger",
+    ]))
 }
 
 fn cargo() -> Command {

@@ -18,6 +18,7 @@ fn main() -> Result<()> {
     println!("starting a master, three chunkservers and a metalogger in a network of their own");
     let mut cluster = Cluster::start(ClusterOptions {
         metalogger: true,
+        metalogger_program: lab::Program::Ours,
         ..ClusterOptions::default()
     })?;
     cluster.wait_for_chunkservers(3)?;
