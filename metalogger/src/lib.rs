@@ -8,5 +8,6 @@ pub mod disk;
 pub mod download;
 pub mod effect;
 pub mod follower;
+pub mod restore;
 pub mod service;
 pub mod settings;

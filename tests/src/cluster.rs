@@ -66,7 +66,7 @@ impl Program {
     }
 
     /// Path of the program `name`.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    fn path(&self, name: &str) -> PathBuf {
         match self {
             Program::Debian => Path::new("/usr/sbin").join(name),
             Program::Ours => built_program(name),
@@ -448,6 +448,11 @@ pub fn wait_at_most(
         std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())
+}
+
+/// Path of a program, ours or the one of the packages.
+pub fn program(whose: &Program, name: &str) -> PathBuf {
+    whose.path(name)
 }
 
 /// A program that cargo built, in the profile that `LAB_PROFILE` names (default `release`).

@@ -20,7 +20,7 @@ impl Archive {
     /// Unpacks the data of a version.
     pub fn open(version: &str) -> Archive {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/golden")
+            .join("../metadata/tests/golden")
             .join(format!("{version}.tar.zst"));
         let packed = std::fs::read(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
         let mut tar = Vec::new();
