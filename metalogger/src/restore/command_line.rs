@@ -141,7 +141,7 @@ pub fn parse(words: &[OsString]) -> Result<Request, String> {
             _ => found.others.push(PathBuf::from(word)),
         }
     }
-    found.request().map_err(|what| wrong(what))
+    found.request().map_err(wrong)
 }
 
 impl Words {
