@@ -220,6 +220,11 @@ impl Journal {
         self.mode = mode;
     }
 
+    /// When a change counts as saved at present.
+    pub fn mode(&self) -> SaveMode {
+        self.mode
+    }
+
     /// Hands a batch of whole lines over. Must not be called while [`Journal::is_busy`].
     pub fn hand_over(&mut self, batch: &[u8]) -> Handed {
         debug_assert!(!self.in_flight, "one batch at a time");

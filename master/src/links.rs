@@ -271,6 +271,23 @@ impl Links {
         }
     }
 
+    /// No line is unsaved that anybody relies on: everything may leave. Only metaloggers wait for the
+    /// flush of the lines that they are sent.
+    pub fn release_unbound(&mut self) {
+        for &id in &self.dirty {
+            if let Some(link) = self
+                .slots
+                .get_mut(id.index())
+                .filter(|slot| slot.generation == id.generation)
+                .and_then(|slot| slot.link.as_mut())
+                .filter(|link| link.port != Port::Metalogger)
+            {
+                link.sealed = link.out.len();
+                link.sendable = link.sealed;
+            }
+        }
+    }
+
     /// Takes the list of connections with output; the shell gives back those that are not done
     /// through [`Links::keep_dirty`].
     pub fn take_dirty(&mut self, into: &mut Vec<LinkId>) {
@@ -371,6 +388,25 @@ mod tests {
         links.seal();
         links.release();
         assert_eq!(links.sendable(id), b"second");
+    }
+
+    #[test]
+    fn what_depends_on_no_unsaved_line_leaves_but_lines_wait_for_their_flush() {
+        let (mut links, id) = one_link();
+        let logger = links.open(
+            Port::Metalogger,
+            SocketAddrV4::new(Ipv4Addr::new(172, 21, 21, 3), 4002),
+        );
+        links.out(id).extend_from_slice(b"reply");
+        links.out(logger).extend_from_slice(b"line");
+        links.seal();
+        links.out(id).extend_from_slice(b"next");
+        links.release_unbound();
+        assert_eq!(links.sendable(id), b"replynext");
+        assert_eq!(links.sendable(logger), b"");
+        links.release();
+        assert_eq!(links.sendable(logger), b"line");
+        assert_eq!(links.sendable(id), b"replynext");
     }
 
     #[test]

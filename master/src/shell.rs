@@ -2,10 +2,11 @@
 //!
 //! A turn is what one poll of the kernel brought: every connection that is ready is read once and
 //! all its whole frames are executed; then the lines of the turn go to the journal in one batch,
-//! and the answers of the turn leave with one write per connection.
+//! and the answers of the turn leave with one write per connection. Lines that only keep the books
+//! delay no answer: in durable mode they go with the next batch that has to be saved.
 
 use crate::core::{Core, Now};
-use crate::journal::{Handed, Journal};
+use crate::journal::{Handed, Journal, SaveMode};
 use crate::lingering::{LINGER_MAX, Lingering};
 use crate::links::{BACKLOG_CUT_OFF, BACKLOG_STOP_READING, LinkId, Port};
 use proto::frame::{CLIENT_PAYLOAD_MAX, FrameError, HEADER_LEN, split_frame};
@@ -38,6 +39,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);
 /// Period of [`Core::tick`].
 const TICK: Duration = Duration::from_millis(20);
+/// How long lines may collect that nobody relies on (access times, open files).
+const COLLECT_MAX_MS: u64 = 50;
 /// Between two complaints about connections that cannot be accepted.
 const ACCEPT_COMPLAINT_PERIOD: Duration = Duration::from_secs(60);
 
@@ -75,6 +78,10 @@ pub struct Shell {
     turn_pending: Cell<bool>,
     lingering: RefCell<Lingering>,
     rotation_wanted: Cell<Option<u32>>,
+    /// Somebody relies on a line of the batch that is being saved.
+    in_flight_binds: Cell<bool>,
+    /// Since when lines have collected on which nobody relies, monotonic milliseconds.
+    collecting_since_ms: Cell<Option<u64>>,
     idle: Notify,
     save_reports: (
         UnboundedSender<crate::storage::SaveOutcome>,
@@ -104,6 +111,8 @@ impl Shell {
             turn_pending: Cell::new(false),
             lingering: RefCell::default(),
             rotation_wanted: Cell::new(None),
+            in_flight_binds: Cell::new(false),
+            collecting_since_ms: Cell::new(None),
             idle: Notify::new(),
             save_reports: {
                 let (sender, receiver) = unbounded_channel();
@@ -178,7 +187,7 @@ impl Shell {
     /// Waits until every line is saved.
     pub async fn quiesce(&self) {
         loop {
-            self.end_turn();
+            self.end_turn_saving(true);
             let busy = self.journal.borrow().is_busy()
                 || !self.core.borrow().out.lines.is_empty()
                 || self.rotation_wanted.get().is_some();
@@ -192,6 +201,7 @@ impl Shell {
     /// The journal's thread saved the batch that was in flight.
     pub fn saved(&self, buffer: Vec<u8>) {
         self.journal.borrow_mut().saved(buffer);
+        self.in_flight_binds.set(false);
         self.core.borrow_mut().links.release();
         self.end_turn();
         self.idle.notify_one();
@@ -230,6 +240,11 @@ impl Shell {
 
     /// Hands the lines over and sends what may leave.
     fn end_turn(&self) {
+        self.end_turn_saving(false);
+    }
+
+    /// The same; with `everything` also lines that could still collect are handed over.
+    fn end_turn_saving(&self, everything: bool) {
         let mut core = self.core.borrow_mut();
         let mut journal = self.journal.borrow_mut();
         if !journal.is_busy() {
@@ -240,21 +255,37 @@ impl Shell {
                 }
                 crate::metalogger::rotated(core);
             }
-            let saved = if core.out.lines.is_empty() {
-                Handed::Saved
-            } else {
+            let may_collect = !everything && journal.mode() == SaveMode::Durable;
+            if core.out.lines.is_empty() {
+                core.links.seal();
+                core.links.release();
+            } else if !may_collect || self.is_due(core) {
                 crate::metalogger::lines(core);
+                let binding = core.out.lines.are_binding();
                 let handed = journal.hand_over(core.out.lines.bytes());
                 core.out.lines.clear();
-                handed
-            };
-            core.links.seal();
-            if saved == Handed::Saved {
-                core.links.release();
+                self.collecting_since_ms.set(None);
+                core.links.seal();
+                match handed {
+                    Handed::Saved => core.links.release(),
+                    Handed::InFlight => self.in_flight_binds.set(binding),
+                }
             }
+        }
+        if !self.in_flight_binds.get() && !core.out.lines.are_binding() {
+            core.links.release_unbound();
         }
         drop(journal);
         self.send(&mut core);
+    }
+
+    /// Whether the lines that have collected have to be saved now: somebody waits for them, or they
+    /// are old.
+    fn is_due(&self, core: &Core) -> bool {
+        let now = core.now.mono_ms;
+        let since = self.collecting_since_ms.get().unwrap_or(now);
+        self.collecting_since_ms.set(Some(since));
+        core.out.lines.are_binding() || now.saturating_sub(since) >= COLLECT_MAX_MS
     }
 
     /// Writes what may leave to the sockets.

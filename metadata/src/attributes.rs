@@ -117,6 +117,17 @@ pub(crate) struct AttrChange {
     pub acl_mode: u16,
 }
 
+impl AttrChange {
+    /// Whether the inode is as it was after this change at `now`, even its change time.
+    fn leaves(&self, node: &NodeRecord, now: u32) -> bool {
+        self.mode == node.mode()
+            && (self.uid, self.gid) == (node.uid, node.gid)
+            && (self.atime, self.mtime, now) == (node.atime, node.mtime, node.ctime)
+            && self.winattr == node.winattr
+            && !node.is_marked(mark::ACCESS_ACL)
+    }
+}
+
 /// Set in [`AttrChange::acl_mode`] when there is an access ACL.
 const HAS_ACL: u16 = 0x1000;
 
@@ -273,20 +284,23 @@ impl Namespace {
             self.check_setattr(who, inode, node, &set)?;
         }
         let change = self.attr_change(who, inode, node, &set, tx.now);
+        let is_there_already = change.leaves(node, tx.now);
         self.apply_attr(tx, inode, change)?;
-        self.log(
-            tx,
-            &Entry::Attr {
-                inode,
-                mode: change.mode,
-                uid: change.uid,
-                gid: change.gid,
-                atime: change.atime,
-                mtime: change.mtime,
-                winattr: change.winattr,
-                acl_mode: change.acl_mode,
-            },
-        );
+        let entry = Entry::Attr {
+            inode,
+            mode: change.mode,
+            uid: change.uid,
+            gid: change.gid,
+            atime: change.atime,
+            mtime: change.mtime,
+            winattr: change.winattr,
+            acl_mode: change.acl_mode,
+        };
+        if is_there_already {
+            self.log_books(tx, &entry);
+        } else {
+            self.log(tx, &entry);
+        }
         Ok(())
     }
 

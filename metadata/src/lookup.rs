@@ -1,7 +1,7 @@
 //! Finding inodes: lookup, directories, symlink targets, parents and paths.
 
 use crate::access::{AtimeMode, EXECUTE, READ, check_name, disable};
-use crate::store::node::eattr;
+use crate::store::node::{NodeRecord, eattr};
 use crate::{Caller, Namespace, Tx};
 use proto::changelog::Entry;
 use proto::{Inode, NodeKind, Status};
@@ -163,18 +163,33 @@ impl Namespace {
         inode: Inode,
         from_edge: u64,
     ) -> impl Iterator<Item = DirEntry<'_>> {
-        self.store
-            .entries(inode)
-            .skip_while(move |(_, edge)| edge.edge_id < from_edge)
-            .filter_map(|(_, edge)| {
-                let inode = Inode(edge.child);
-                Some(DirEntry {
+        let store = &self.store;
+        let directory = store.node(inode).filter(|node| node.is_dir());
+        let mut next = directory.map_or(0, NodeRecord::first_entry);
+        let (mut edges, mut names, mut nodes) = (
+            store.edges.cursor(),
+            store.names.cursor(),
+            store.nodes.cursor(),
+        );
+        std::iter::from_fn(move || {
+            while next != 0 {
+                let edge = edges.get(next)?;
+                next = edge.next;
+                if edge.edge_id < from_edge {
+                    continue;
+                }
+                let Some(kind) = nodes.get(edge.child).and_then(NodeRecord::kind_if_used) else {
+                    continue;
+                };
+                return Some(DirEntry {
                     edge_id: edge.edge_id,
-                    name: self.store.name(edge),
-                    inode,
-                    kind: self.store.node(inode)?.kind(),
-                })
-            })
+                    name: names.get(edge.name, usize::from(edge.name_bytes)),
+                    inode: Inode(edge.child),
+                    kind,
+                });
+            }
+            None
+        })
     }
 
     /// Number of entries of a directory.

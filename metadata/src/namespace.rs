@@ -116,6 +116,19 @@ impl Namespace {
 
     /// Writes the line of a change that was made, and counts it.
     pub(crate) fn log(&mut self, tx: &mut Tx<'_>, entry: &Entry<'_>) {
+        self.log_books(tx, entry);
+        // Sessions tell their open files again when they come back.
+        let keeps_books = matches!(
+            entry,
+            Entry::Access { .. } | Entry::Acquire { .. } | Entry::Release { .. }
+        );
+        if !keeps_books {
+            tx.out.lines.bind();
+        }
+    }
+
+    /// The same for a change on which nobody relies, see [`crate::tx::Lines::are_binding`].
+    pub(crate) fn log_books(&mut self, tx: &mut Tx<'_>, entry: &Entry<'_>) {
         if self.older.is_some() {
             self.end_older();
         }

@@ -8,6 +8,7 @@ use proto::MetaVersion;
 pub struct Lines {
     bytes: Vec<u8>,
     starts: Vec<(MetaVersion, usize)>,
+    binding: bool,
 }
 
 impl Lines {
@@ -25,6 +26,18 @@ impl Lines {
     /// Ends the open line.
     pub fn end(&mut self) {
         self.bytes.push(b'\n');
+    }
+
+    /// A line that was written must not be lost once its change has been answered.
+    pub(crate) fn bind(&mut self) {
+        self.binding = true;
+    }
+
+    /// Whether one of the lines states a change on which whoever is answered may rely. The others
+    /// only keep the books (access times, open files, changes to what was there already): what is
+    /// promised holds without them.
+    pub fn are_binding(&self) -> bool {
+        self.binding
     }
 
     /// All lines as they go to `changelog.0.mfs`.
@@ -68,6 +81,7 @@ impl Lines {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.starts.clear();
+        self.binding = false;
     }
 }
 

@@ -4,9 +4,9 @@
 use crate::client::answer::Handled;
 use crate::client::link::{Conn, Counter};
 use crate::core::Core;
-use metadata::Caller;
 use metadata::access::disable;
 use metadata::attributes::NodeInfo;
+use metadata::{Caller, Namespace};
 use proto::attr::{Attr, flag};
 use proto::client::chunks::{Location, Server};
 use proto::client::eattr::eattr_flag;
@@ -17,7 +17,7 @@ use proto::client::readdir::{Entry, FullEntry, Readdir, put_readdir_head, readdi
 use proto::client::{InodeRequest, kind};
 use proto::frame::{begin_frame, end_frame};
 use proto::wire::Versioned;
-use proto::{ChunkId, Inode, NodeKind, Status};
+use proto::{ChunkId, Inode, NodeKind, Status, Version};
 
 /// Largest answer to READDIR, bytes.
 const READDIR_MAX: usize = 0xFFFF_0000;
@@ -201,6 +201,43 @@ pub fn readdir(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
     })
 }
 
+/// The part of an answer to READDIR that lists.
+struct Page<'a> {
+    ns: &'a Namespace,
+    who: &'a Caller<'a>,
+    client: Version,
+    directory: Inode,
+    with_attributes: bool,
+    out: &'a mut Vec<u8>,
+    bytes_max: usize,
+}
+
+impl Page<'_> {
+    #[inline]
+    fn put(&mut self, name: &[u8], inode: Inode, kind: NodeKind) {
+        let shown = self.ns.wire_inode(self.who, inode);
+        if !self.with_attributes {
+            let entry = Entry {
+                name,
+                inode: shown,
+                kind,
+            };
+            entry.put(self.client, self.out);
+        } else if let Ok(attr) = self.ns.attr_in(self.who, self.directory, inode) {
+            let entry = FullEntry {
+                name,
+                inode: shown,
+                attr,
+            };
+            entry.put(self.client, self.out);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.out.len() > self.bytes_max
+    }
+}
+
 fn list(
     core: &mut Core,
     conn: &Conn,
@@ -230,48 +267,45 @@ fn list(
     put_readdir_head(out, request.msgid, request.page.map(|page| page.edge));
 
     let parent = ns.parent_of(who, directory);
+    let mut left = entries_max;
+    let mut next = END_OF_DIRECTORY;
+    let mut page = Page {
+        ns,
+        who,
+        client: conn.version,
+        directory,
+        with_attributes,
+        out,
+        bytes_max: start + READDIR_MAX,
+    };
     let dots = [
         (0, &b"."[..], directory, NodeKind::Directory),
         (DOT_DOT, &b".."[..], parent, NodeKind::Directory),
     ];
-    let entries = ns
-        .readdir_entries(directory, if from > DOT_DOT { from } else { 0 })
-        .map(|entry| (entry.edge_id, entry.name, entry.inode, entry.kind));
-    let mut left = entries_max;
-    let mut next = END_OF_DIRECTORY;
-    for (position, name, inode, kind) in dots.into_iter().chain(entries) {
+    for (position, name, inode, kind) in dots {
         if position < from {
             continue;
         }
         if left == 0 {
-            next = position;
+            next = next.min(position);
             break;
         }
         left -= 1;
-        let shown = ns.wire_inode(who, inode);
-        if with_attributes {
-            let Ok(attr) = ns.attr_in(who, directory, inode) else {
-                continue;
-            };
-            let entry = FullEntry {
-                name,
-                inode: shown,
-                attr,
-            };
-            entry.put(conn.version, out);
-        } else {
-            let entry = Entry {
-                name,
-                inode: shown,
-                kind,
-            };
-            entry.put(conn.version, out);
+        page.put(name, inode, kind);
+    }
+    for entry in ns.readdir_entries(directory, if from > DOT_DOT { from } else { 0 }) {
+        if left == 0 {
+            next = next.min(entry.edge_id);
+            break;
         }
-        if out.len() - start > READDIR_MAX {
-            mark.cancel(out);
+        left -= 1;
+        page.put(entry.name, entry.inode, entry.kind);
+        if page.is_full() {
+            mark.cancel(page.out);
             return Err(Status::Erange);
         }
     }
+    let out = page.out;
     // 3.0.117 always repeats the number of the request, so nobody can page through it; whoever asks
     // for a part learns here where the next one begins.
     if request.page.is_some() && entries_max != u32::MAX {

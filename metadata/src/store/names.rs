@@ -1,6 +1,6 @@
 //! Bytes of names, trash paths and symlink targets, packed into pages.
 
-use super::pages::Pages;
+use super::pages::{Cursor, Pages};
 
 /// Bytes of one unit; offsets count units.
 const UNIT: usize = 4;
@@ -27,6 +27,19 @@ pub struct Names {
     sizes: [u64; UNITS_MAX / 64 + 1],
     /// First unit never used.
     bound: u32,
+}
+
+/// See [`Names::cursor`].
+#[derive(Debug)]
+pub struct NamesCursor<'a>(Cursor<'a, [u8; UNIT], PAGE>);
+
+impl<'a> NamesCursor<'a> {
+    /// See [`Names::get`].
+    #[inline]
+    pub fn get(&mut self, offset: Offset, bytes: usize) -> &'a [u8] {
+        let run = self.0.run(offset, units(bytes)).as_flattened();
+        run.get(..bytes).unwrap_or_default()
+    }
 }
 
 impl Default for Names {
@@ -64,6 +77,11 @@ impl Names {
     pub fn get(&self, offset: Offset, bytes: usize) -> &[u8] {
         let run = self.pages.run(offset, units(bytes)).as_flattened();
         run.get(..bytes).unwrap_or_default()
+    }
+
+    /// A reader of texts that lie near each other.
+    pub fn cursor(&self) -> NamesCursor<'_> {
+        NamesCursor(self.pages.cursor())
     }
 
     /// Whether a text is the same here and in `old`, at the same place.

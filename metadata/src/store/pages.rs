@@ -90,6 +90,15 @@ impl<T: Clone + Default, const N: usize> Pages<T, N> {
         &mut self.page_mut(start)[first..N.min(first + count)]
     }
 
+    /// A reader that finds neighbouring records quickly.
+    pub fn cursor(&self) -> Cursor<'_, T, N> {
+        Cursor {
+            pages: self,
+            number: u32::MAX,
+            page: None,
+        }
+    }
+
     /// Makes all pages up to that of an index.
     pub fn reach(&mut self, index: u32) {
         for page in 0..=index >> Self::SHIFT {
@@ -167,6 +176,41 @@ impl<T: Clone + Default, const N: usize> Pages<T, N> {
                 let numbered = records.iter().enumerate();
                 numbered.map(move |(place, record)| ((first + place) as u32, record))
             })
+    }
+}
+
+/// Reads records of a [`Pages`] and remembers the page of the last one: what was made together lies
+/// together.
+#[derive(Debug)]
+pub struct Cursor<'a, T, const N: usize> {
+    pages: &'a Pages<T, N>,
+    number: u32,
+    page: Option<&'a [T; N]>,
+}
+
+impl<'a, T: Clone + Default, const N: usize> Cursor<'a, T, N> {
+    #[inline]
+    fn page(&mut self, index: u32) -> Option<&'a [T; N]> {
+        let number = index >> Pages::<T, N>::SHIFT;
+        if number != self.number {
+            self.number = number;
+            self.page = self.pages.page(index);
+        }
+        self.page
+    }
+
+    /// See [`Pages::get`].
+    #[inline]
+    pub fn get(&mut self, index: u32) -> Option<&'a T> {
+        Some(&self.page(index)?[index as usize % N])
+    }
+
+    /// See [`Pages::run`].
+    #[inline]
+    pub fn run(&mut self, start: u32, count: usize) -> &'a [T] {
+        let first = start as usize % N;
+        self.page(start)
+            .map_or(&[], |page| &page[first..N.min(first + count)])
     }
 }
 
@@ -260,6 +304,11 @@ impl<T: Reusable, const N: usize> Slab<T, N> {
         self.pages.get_mut(index)
     }
 
+    /// See [`Pages::cursor`].
+    pub fn cursor(&self) -> Cursor<'_, T, N> {
+        self.pages.cursor()
+    }
+
     /// All records at once, see [`Pages::exclusive`].
     pub fn exclusive(&mut self) -> Exclusive<'_, T, N> {
         self.pages.exclusive()
@@ -347,6 +396,21 @@ mod tests {
         assert!(live.shares(&frozen, 5) && live.shares(&frozen, 70_000));
         assert!(!live.shares(&frozen, 8) && !live.shares(&frozen, 61));
         assert_eq!(frozen.changed(&live).count(), 3, "and the other way");
+    }
+
+    #[test]
+    fn a_cursor_reads_what_the_pages_hold_in_any_order() {
+        let mut pages = Pages::<u32, 4>::default();
+        let present = [1, 2, 3, 4, 9, 5000, 6, 2];
+        for index in present {
+            *pages.slot(index) = index + 1;
+        }
+        let mut cursor = pages.cursor();
+        for index in present.into_iter().chain([20, 21, 4, 3]) {
+            assert_eq!(cursor.get(index), pages.get(index), "{index}");
+            assert_eq!(cursor.run(index, 3), pages.run(index, 3), "{index}");
+        }
+        assert_eq!(cursor.get(1 << 20), None);
     }
 
     #[test]

@@ -123,14 +123,16 @@ impl<'a> Versioned<'a> for Entry<'a> {
 
     #[inline]
     fn put(self, client: Version, out: &mut Vec<u8>) {
-        out.put_name(self.name);
-        out.put(self.inode);
         let kind = shown(self.kind);
-        out.put_u8(if client.has_numeric_types() {
+        let kind = if client.has_numeric_types() {
             kind.number()
         } else {
             kind.letter()
-        });
+        };
+        out.reserve(self.name.len() + 6);
+        out.put_name(self.name);
+        let [a, b, c, d] = self.inode.0.to_be_bytes();
+        out.put_bytes(&[a, b, c, d, kind]);
     }
 }
 
