@@ -252,13 +252,8 @@ impl Cluster {
         let disk = self.disk(number);
         fs::create_dir_all(&data)?;
         fs::create_dir_all(&disk)?;
-        run(Command::new("mount")
-            .args(["-t", "tmpfs", "-o"])
-            .arg(format!("size={}", self.options.disk_size))
-            .arg("tmpfs")
-            .arg(&disk))?
-        .success()?;
-        self.disks.push(disk.clone());
+        let size = self.options.disk_size.clone();
+        self.mount_memory(&disk, &size)?;
         let ip = Self::chunkserver_ip(number);
         let etc = self.root.join("etc");
         fs::write(
@@ -279,6 +274,18 @@ impl Cluster {
                     .replace("{n}", &number.to_string()),
             ),
         )?;
+        Ok(())
+    }
+
+    /// Puts a disk in memory of `size`, as tmpfs takes it, over an empty folder.
+    pub fn mount_memory(&mut self, folder: &Path, size: &str) -> Result<()> {
+        run(Command::new("mount")
+            .args(["-t", "tmpfs", "-o"])
+            .arg(format!("size={size}"))
+            .arg("tmpfs")
+            .arg(folder))?
+        .success()?;
+        self.disks.push(folder.to_owned());
         Ok(())
     }
 

@@ -206,6 +206,37 @@ fn what_was_missed_comes_after_the_break() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_full_disk_delays_lines_and_loses_none() -> Result<()> {
+    if !lab::ready() {
+        return Ok(());
+    }
+    let (mut cluster, [_, theirs]) = cluster(Program::master_from_env())?;
+    theirs.command(&cluster, "stop")?.success()?;
+    let logger = cluster.add_metalogger("small", Program::Ours)?;
+    cluster.mount_memory(&logger.data.clone(), "400k")?;
+    logger.command(&cluster, "start")?.success()?;
+    wait_until("the downloads are complete", || {
+        logger.data.join("changelog_ml_back.1.mfs").exists()
+    })?;
+    let mount = cluster.mount("mnt", &[])?;
+    work(&mount, "one", &[&logger])?;
+    let filler = logger.data.join("filler");
+    // As much as there is room for.
+    drop(fs::write(&filler, vec![1; 400 << 10]));
+    work(&mount, "two", &[])?;
+    let text = fs::read_to_string(logger.data.join("changelog_ml.0.mfs"))?;
+    ensure!(!text.contains("two-last"), "the disk was not full");
+    ensure!(text.ends_with('\n'), "a torn line");
+    fs::remove_file(&filler)?;
+    work(&mount, "three", &[&logger])?;
+    assert_no_hole(&logger.data)?;
+    restore_with_the_real_master(&cluster, &logger.data)?;
+    cluster.unmount(&mount)?;
+    logger.command(&cluster, "stop")?.success()?;
+    Ok(())
+}
+
 /// `mfsmaster -a restore` of the real master on the files alone gives what the living one has.
 fn restore_with_the_real_master(cluster: &Cluster, data: &Path) -> Result<()> {
     let expected = stream(data)?.last().copied().context("lines")? + 1;
