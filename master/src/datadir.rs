@@ -1,13 +1,16 @@
 //! The data directory of a master: which files there are, what a start makes of them, how they are
-//! moved (metadata-and-changelog §2). Decisions are pure functions over a [`Listing`]; `disk` looks
-//! and acts.
+//! moved (metadata-and-changelog §2). Decisions are pure functions over a [`Listing`]; [`look`] and
+//! [`write`] act, through [`disk`].
 //!
 //! Two differences to MooseFS, both wished for by everyone who has seen a crash: a start recovers by
 //! itself, without `-a`, and a torn last line costs that line, not the whole changelog.
 
+pub mod changelog;
 pub mod disk;
+pub mod look;
 mod recovery;
 mod rotation;
+pub mod write;
 
 use proto::{MetaId, MetaVersion};
 
@@ -94,12 +97,14 @@ impl ImageFile {
 pub struct ChangelogFile {
     /// Name in the directory.
     pub name: String,
-    /// Numbers of the first and of the last complete line; `None` when there is none.
+    /// Numbers of the first and of the last good line; `None` when there is none.
     pub changes: Option<(u64, u64)>,
-    /// Length up to the end of the last complete line, in bytes.
+    /// Length of what is not torn, in bytes.
     pub complete_bytes: u64,
-    /// Bytes of a torn line behind it.
+    /// Bytes behind it that a crash has torn.
     pub torn_bytes: u64,
+    /// It is not what was written: whether it has needed changes is not known.
+    pub is_broken: bool,
 }
 
 /// One movement of files in the directory. A list of them is safe to be interrupted anywhere: every

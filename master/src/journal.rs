@@ -6,10 +6,9 @@
 //! that cannot be written is kept and tried again every second: until it is on disk nothing
 //! that depends on it is acknowledged, and nothing half-written stays in the file.
 
-use std::fs::{File, OpenOptions};
+use crate::datadir::changelog::Changelog;
+use crate::datadir::disk::{Directory, Disk};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -28,149 +27,11 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Period of the background sync in [`SaveMode::Written`].
 const BACKGROUND_SYNC: Duration = Duration::from_secs(1);
 
-/// `changelog.0.mfs`, open for appending.
-#[derive(Debug)]
-struct LogFile {
-    directory: PathBuf,
-    file: Option<File>,
-    /// Length up to which every line is whole.
-    length: u64,
-    unsynced: Unsynced,
-}
-
-/// What is not on stable storage yet.
-#[derive(Debug, Default)]
-struct Unsynced {
-    /// Lines of the current file.
-    lines: bool,
-    /// Names in the directory.
-    names: bool,
-    /// Files with lines that have been rotated away.
-    rotated: Vec<File>,
-}
-
-impl LogFile {
-    fn new(directory: &Path) -> LogFile {
-        LogFile {
-            directory: directory.to_owned(),
-            file: None,
-            length: 0,
-            unsynced: Unsynced::default(),
-        }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.directory.join(CURRENT)
-    }
-
-    fn file(&mut self) -> io::Result<&File> {
-        if self.file.is_none() {
-            let path = self.path();
-            let existed = path.exists();
-            let file = OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .mode(0o640)
-                .open(&path)?;
-            self.length = file.metadata()?.len();
-            self.unsynced.names |= !existed;
-            self.file = Some(file);
-        }
-        self.file
-            .as_ref()
-            .ok_or_else(|| io::Error::other("changelog is not open"))
-    }
-
-    /// Appends a batch, all or nothing. With `sync` it is on stable storage afterwards, and so is
-    /// everything before it.
-    fn append(&mut self, batch: &[u8], sync: bool) -> io::Result<()> {
-        self.file()?;
-        let length = self.length;
-        let file = self.file()?;
-        let written = file.write_all_at(batch, length);
-        self.unsynced.lines = true;
-        let saved = written.and_then(|()| if sync { self.sync() } else { Ok(()) });
-        if let Err(error) = saved {
-            // A tail that may be half a line must not be taken for a whole one after a crash.
-            if let Err(error) = self.file().and_then(|file| file.set_len(length)) {
-                tracing::error!(
-                    "{}: can't cut a half-written line: {error}",
-                    self.path().display()
-                );
-            }
-            return Err(error);
-        }
-        self.length = length + batch.len() as u64;
-        Ok(())
-    }
-
-    /// What has to be synced, and everything counts as synced now. The handles are other ones than
-    /// the main thread's, so that nobody who syncs them has to hold the lock.
-    fn take_unsynced(&mut self) -> io::Result<Vec<File>> {
-        let mut files = Vec::new();
-        if self.unsynced.lines
-            && let Some(file) = &self.file
-        {
-            files.push(file.try_clone()?);
-        }
-        if self.unsynced.names {
-            files.push(File::open(&self.directory)?);
-        }
-        self.unsynced.lines = false;
-        self.unsynced.names = false;
-        files.append(&mut self.unsynced.rotated);
-        Ok(files)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        for file in &self.unsynced.rotated {
-            file.sync_data()?;
-        }
-        if self.unsynced.lines
-            && let Some(file) = &self.file
-        {
-            file.sync_data()?;
-        }
-        if self.unsynced.names {
-            sync_directory(&self.directory)?;
-        }
-        self.unsynced = Unsynced::default();
-        Ok(())
-    }
-
-    /// Shifts the files; what is not synced is synced later.
-    fn rotate(&mut self, keep: u32) -> io::Result<()> {
-        if let Some(file) = self.file.take()
-            && std::mem::take(&mut self.unsynced.lines)
-        {
-            self.unsynced.rotated.push(file);
-        }
-        self.unsynced.names = true;
-        let name = |number: u32| self.directory.join(format!("changelog.{number}.mfs"));
-        if keep == 0 {
-            ignore_missing(std::fs::remove_file(name(0)))?;
-        }
-        for number in (0..keep).rev() {
-            ignore_missing(std::fs::rename(name(number), name(number + 1)))?;
-        }
-        Ok(())
-    }
-}
-
-/// Name of the changelog that is being written.
-pub const CURRENT: &str = "changelog.0.mfs";
-
-/// Makes renames and new names in a directory durable.
-pub fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
 /// The writing end, owned by the main thread.
 #[derive(Debug)]
-pub struct Journal {
+pub struct Journal<D: Disk = Directory> {
     mode: SaveMode,
-    log: Arc<Mutex<LogFile>>,
+    log: Arc<Mutex<Changelog<D>>>,
     batches: Option<Sender<Vec<u8>>>,
     thread: Option<std::thread::JoinHandle<()>>,
     in_flight: bool,
@@ -186,15 +47,18 @@ pub enum Handed {
     InFlight,
 }
 
-impl Journal {
-    /// A journal that appends to `changelog.0.mfs` in `directory`. `done` is called, in the
+impl<D: Disk> Journal<D> {
+    /// A journal that appends to `changelog.0.mfs` on `disk`. `done` is called, in the
     /// journal's thread, with the buffer of each batch that [`Handed::InFlight`] was said of.
     pub fn new(
-        directory: &Path,
+        disk: D,
         mode: SaveMode,
         done: impl Fn(Vec<u8>) + Send + 'static,
-    ) -> io::Result<Journal> {
-        let log = Arc::new(Mutex::new(LogFile::new(directory)));
+    ) -> io::Result<Journal<D>>
+    where
+        D::File: Sync,
+    {
+        let log = Arc::new(Mutex::new(Changelog::new(disk)));
         let (batches, received) = channel();
         let shared = Arc::clone(&log);
         let thread = std::thread::Builder::new()
@@ -270,32 +134,30 @@ impl Journal {
         }
         let mut log = lock(&self.log);
         if let Err(error) = log.sync() {
-            tracing::error!("{}: can't sync: {error}", log.path().display());
+            tracing::error!("{}: can't sync: {error}", log.shown());
         }
     }
 }
 
-fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
 /// A panic of the other thread leaves the file as it was: its length only grows when a batch is whole.
-fn lock(log: &Mutex<LogFile>) -> MutexGuard<'_, LogFile> {
+fn lock<D: Disk>(log: &Mutex<Changelog<D>>) -> MutexGuard<'_, Changelog<D>> {
     log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn complain(log: &Mutex<LogFile>, error: &io::Error) {
+fn complain<D: Disk>(log: &Mutex<Changelog<D>>, error: &io::Error) {
     tracing::error!(
         "{}: can't write the changelog: {error} - nothing is acknowledged until it can be written",
-        lock(log).path().display()
+        lock(log).shown()
     );
 }
 
 /// The thread: one batch after the other, each tried until it is saved.
-fn write_batches(log: &Mutex<LogFile>, batches: &Receiver<Vec<u8>>, done: impl Fn(Vec<u8>)) {
+fn write_batches<D: Disk>(
+    log: &Mutex<Changelog<D>>,
+    batches: &Receiver<Vec<u8>>,
+    done: impl Fn(Vec<u8>),
+) {
+    let mut is_sync_failing = false;
     loop {
         match batches.recv_timeout(BACKGROUND_SYNC) {
             Ok(batch) => {
@@ -319,25 +181,49 @@ fn write_batches(log: &Mutex<LogFile>, batches: &Receiver<Vec<u8>>, done: impl F
                 done(batch);
             }
             Err(RecvTimeoutError::Timeout) => {
-                let synced = { lock(log).take_unsynced() }
-                    .and_then(|files| files.iter().try_for_each(File::sync_all));
-                if let Err(error) = synced {
-                    tracing::error!("can't sync the changelog: {error}");
-                    // The next round tries again.
-                    let unsynced = &mut lock(log).unsynced;
-                    unsynced.lines = true;
-                    unsynced.names = true;
+                let synced = sync_in_background(log);
+                match &synced {
+                    Err(error) if !is_sync_failing => tracing::error!(
+                        "{}: can't sync the changelog: {error} - it is tried again every second",
+                        lock(log).shown()
+                    ),
+                    Ok(()) if is_sync_failing => {
+                        tracing::warn!("the changelog can be synced again");
+                    }
+                    _ => {}
                 }
+                is_sync_failing = synced.is_err();
             }
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }
 
+/// The lock is not held while the disk works: the main thread goes on writing.
+fn sync_in_background<D: Disk>(log: &Mutex<Changelog<D>>) -> io::Result<()> {
+    let mut unsynced = { lock(log).take_unsynced() }?;
+    let result = unsynced.sync();
+    lock(log).settle(unsynced, result.is_ok());
+    result
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Handed, Journal, SaveMode};
+    use crate::datadir::disk::Directory;
+    use proto::changelog::Seal;
     use std::sync::mpsc::channel;
+
+    /// The lines of a changelog without their seals.
+    fn lines(path: std::path::PathBuf) -> String {
+        let bytes = std::fs::read(path).unwrap();
+        let lines = bytes.split_inclusive(|byte| *byte == b'\n').map(|line| {
+            let (text, seal) = Seal::split(line.strip_suffix(b"\n").unwrap());
+            assert!(seal.unwrap().fits(text), "each batch has one line here");
+            format!("{}\n", std::str::from_utf8(text).unwrap())
+        });
+        lines.collect()
+    }
 
     fn directory(name: &str) -> std::path::PathBuf {
         let path = std::env::temp_dir().join(format!("journal-{name}-{}", std::process::id()));
@@ -351,9 +237,13 @@ mod tests {
         let directory = directory("durable");
         for line in ["1: 5|ACCESS(1)\n", "2: 5|ACCESS(1)\n"] {
             let (sender, receiver) = channel();
-            let mut journal = Journal::new(&directory, SaveMode::Durable, move |buffer| {
-                sender.send(buffer).unwrap();
-            })
+            let mut journal = Journal::new(
+                Directory(directory.clone()),
+                SaveMode::Durable,
+                move |buffer| {
+                    sender.send(buffer).unwrap();
+                },
+            )
             .unwrap();
             assert_eq!(journal.hand_over(line.as_bytes()), Handed::InFlight);
             assert!(journal.is_busy());
@@ -361,7 +251,7 @@ mod tests {
             assert!(!journal.is_busy());
             journal.finish();
         }
-        let text = std::fs::read_to_string(directory.join("changelog.0.mfs")).unwrap();
+        let text = lines(directory.join("changelog.0.mfs"));
         assert_eq!(text, "1: 5|ACCESS(1)\n2: 5|ACCESS(1)\n");
         std::fs::remove_dir_all(directory).unwrap();
     }
@@ -369,7 +259,8 @@ mod tests {
     #[test]
     fn rotation_keeps_the_number_of_files_that_was_asked_for() {
         let directory = directory("rotate");
-        let mut journal = Journal::new(&directory, SaveMode::Written, |_| {}).unwrap();
+        let mut journal =
+            Journal::new(Directory(directory.clone()), SaveMode::Written, |_| {}).unwrap();
         for version in 1..=4 {
             let line = format!("{version}: 5|ACCESS(1)\n");
             assert_eq!(journal.hand_over(line.as_bytes()), Handed::Saved);
@@ -382,7 +273,7 @@ mod tests {
             .collect();
         names.sort();
         assert_eq!(names, ["changelog.1.mfs", "changelog.2.mfs"]);
-        let newest = std::fs::read_to_string(directory.join("changelog.1.mfs")).unwrap();
+        let newest = lines(directory.join("changelog.1.mfs"));
         assert_eq!(newest, "4: 5|ACCESS(1)\n");
         std::fs::remove_dir_all(directory).unwrap();
     }

@@ -1,12 +1,9 @@
-//! Changelogs applied to a loaded image (metadata-and-changelog §2.7): the lines of all files are
-//! merged by number; where files overlap they have to agree.
+//! Changelogs applied to a loaded image (metadata-and-changelog §2.7): the merged history of all
+//! files, and what is said about it.
 
+use crate::datadir::disk::Disk;
 use metadata::Namespace;
-use proto::MetaVersion;
-use proto::changelog;
-use std::fs::File;
-use std::io;
-use std::path::Path;
+use metadata::merge::{self, Damage, Merge, Source};
 
 /// How changelogs are applied.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,147 +14,60 @@ pub struct Options {
     pub lists_lines: bool,
 }
 
-/// One changelog, and how far it has been read.
-struct Log {
-    name: String,
-    bytes: memmap2::Mmap,
-    /// Where the next line begins.
-    at: usize,
-    /// Number of the next line; `None` at the end.
-    next: Option<u64>,
-}
-
-impl Log {
-    fn open(directory: &Path, name: &str) -> io::Result<Option<Log>> {
-        let file = File::open(directory.join(name))?;
-        if file.metadata()?.len() == 0 {
-            return Ok(None);
-        }
-        // SAFETY: the file is the master's own, under the lock of the data directory.
-        let bytes = unsafe { memmap2::Mmap::map(&file)? };
-        let mut log = Log {
-            name: name.to_owned(),
-            bytes,
-            at: 0,
-            next: None,
-        };
-        log.look();
-        Ok(Some(log))
-    }
-
-    /// The next line without its newline; a torn one behind the last newline is none.
-    fn line(&self) -> Option<&[u8]> {
-        let rest = self.bytes.get(self.at..)?;
-        let end = rest.iter().position(|&byte| byte == b'\n')?;
-        rest.get(..end)
-    }
-
-    fn look(&mut self) {
-        self.next = self.line().and_then(number);
-    }
-
-    fn advance(&mut self) {
-        self.at += self.line().map_or(0, <[u8]>::len) + 1;
-        self.look();
-    }
-
-    fn skip_below(&mut self, version: u64) {
-        while self.next.is_some_and(|next| next < version) {
-            self.advance();
-        }
-    }
-}
-
-/// The number at the start of a line.
-fn number(line: &[u8]) -> Option<u64> {
-    let digits = line.iter().position(|byte| !byte.is_ascii_digit())?;
-    std::str::from_utf8(line.get(..digits)?).ok()?.parse().ok()
-}
-
-/// Applies every line that the state lacks; says how many.
+/// Applies every line that the state lacks; says how many. `image` is the name of the file that the
+/// state is from.
 ///
 /// # Errors
 /// A line that is missing, damaged, contradicted by another file or impossible, with the file and
 /// the number. With `-i` these end the replay instead, with the state reached so far.
 pub fn apply(
     namespace: &mut Namespace,
-    directory: &Path,
+    disk: &impl Disk,
+    image: &str,
     files: &[String],
     options: Options,
 ) -> Result<u64, String> {
     let mut logs = Vec::new();
     for name in files {
-        let log = Log::open(directory, name)
-            .map_err(|error| format!("can't read {}: {error}", directory.join(name).display()))?;
-        logs.extend(log);
+        let bytes = disk
+            .bytes(name)
+            .map_err(|error| format!("can't read {}: {error}", disk.shown(name)))?;
+        logs.push((name, bytes));
     }
-    let mut applied = 0;
-    loop {
-        match step(namespace, &mut logs, options) {
-            Ok(true) => applied += 1,
-            Ok(false) => return Ok(applied),
-            Err(problem) if options.ignore_errors => {
-                tracing::warn!(
-                    "{problem}\nerror applying changelogs - ignoring (using best possible metadata version)"
-                );
-                return Ok(applied);
-            }
-            Err(problem) => {
-                return Err(format!(
-                    "{problem}\nerror applying changelogs - fix changelogs manually or use '-i' flag"
-                ));
-            }
+    let sources = logs.iter().map(|(name, bytes)| Source {
+        name,
+        bytes: bytes.as_ref(),
+    });
+    let mut merge = Merge::new(image, sources);
+    let first = namespace.version();
+    let result = merge::replay(namespace, &mut merge, |_, change| {
+        if options.lists_lines {
+            tracing::info!("{}", String::from_utf8_lossy(change.line));
+        }
+    });
+    for (name, damage) in merge.damages() {
+        if let Damage::Broken { .. } = damage {
+            tracing::warn!("{}", damage.describe(name));
         }
     }
-}
-
-/// Applies the next line; `false` when there is none.
-fn step(namespace: &mut Namespace, logs: &mut [Log], options: Options) -> Result<bool, String> {
-    let version = namespace.version().0;
-    for log in logs.iter_mut() {
-        log.skip_below(version);
-    }
-    let Some(chosen) = logs.iter().position(|log| log.next == Some(version)) else {
-        return match logs
-            .iter()
-            .filter_map(|log| Some((log.next?, &log.name)))
-            .min()
-        {
-            None => Ok(false),
-            Some((next, name)) => Err(format!(
-                "hole in change files (entries from {version} to {name}:{} are missing) - add more files",
-                next - 1
-            )),
-        };
-    };
-    let (before, rest) = logs.split_at_mut(chosen);
-    let Some((log, after)) = rest.split_first_mut() else {
-        return Ok(false);
-    };
-    let line = log.line().unwrap_or_default();
-    for other in before.iter().chain(after.iter()) {
-        if other.next == Some(version) && other.line() != Some(line) {
-            return Err(format!(
-                "{} and {} tell different changes {version} - one of them belongs to another history",
-                log.name, other.name
-            ));
+    match result {
+        Ok(applied) => Ok(applied),
+        Err(problem) if options.ignore_errors => {
+            tracing::warn!(
+                "{problem}\nerror applying changelogs - ignoring (using best possible metadata version)"
+            );
+            Ok(namespace.version().0 - first.0)
         }
+        Err(problem) => Err(format!(
+            "{problem}\nerror applying changelogs - fix changelogs manually or use '-i' flag"
+        )),
     }
-    let place = |what: &dyn std::fmt::Display| format!("{}:{version}: {what}", log.name);
-    let parsed = changelog::parse(line).map_err(|error| place(&error))?;
-    if options.lists_lines {
-        tracing::info!("{}", String::from_utf8_lossy(line));
-    }
-    namespace
-        .replay(MetaVersion(version), parsed.timestamp, &parsed.entry)
-        .map_err(|error| place(&error))?;
-    log.advance();
-    Ok(true)
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Options, apply};
+    use crate::datadir::disk::Directory;
     use metadata::Namespace;
     use std::path::PathBuf;
 
@@ -184,7 +94,13 @@ mod tests {
             ignore_errors,
             ..Options::default()
         };
-        let applied = apply(&mut namespace, &path, &names, options);
+        let applied = apply(
+            &mut namespace,
+            &Directory(path.clone()),
+            "image",
+            &names,
+            options,
+        );
         std::fs::remove_dir_all(path).unwrap();
         Ok((applied?, namespace.version().0))
     }

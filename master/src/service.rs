@@ -2,6 +2,7 @@
 
 use crate::admin::{ProcessUsage, StoreReport, charts};
 use crate::core::Core;
+use crate::datadir::disk::Directory;
 use crate::journal::Journal;
 use crate::links::Port;
 use crate::settings::{Settings, listen_address};
@@ -86,7 +87,8 @@ pub fn serve(startup: &mut Startup) -> Result<(), String> {
         .adopt(&found.recovery)
         .map_err(|error| format!("can't move files in the data directory: {error}"))?;
     let (saved_sender, saved) = unbounded_channel();
-    let journal = Journal::new(&directory, settings.save_mode, move |buffer| {
+    let disk = Directory(directory.clone());
+    let journal = Journal::new(disk, settings.save_mode, move |buffer| {
         // The receiver is gone only when the process ends.
         drop(saved_sender.send(buffer));
     })

@@ -1,16 +1,14 @@
 //! The data directory: which image is loaded, how a new one takes its place
 //! (metadata-and-changelog §2).
 
-use crate::datadir::disk::SteadyFile;
+use crate::datadir::disk::{Directory, Disk, DiskFile};
 use crate::datadir::{self, Recovery};
 use crate::replay;
 use daemon::log;
 use metadata::View;
 use metadata::image::{self, Loaded};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -47,7 +45,7 @@ pub struct Found {
 /// The data directory.
 #[derive(Debug)]
 pub struct Storage {
-    directory: PathBuf,
+    disk: Directory,
     images_kept: u32,
     saver: Option<JoinHandle<()>>,
 }
@@ -56,7 +54,7 @@ impl Storage {
     /// The directory, where `images_kept` images stay beside the newest one.
     pub fn new(directory: PathBuf, images_kept: u32) -> Storage {
         Storage {
-            directory,
+            disk: Directory(directory),
             images_kept,
             saver: None,
         }
@@ -70,7 +68,7 @@ impl Storage {
     /// Loads the newest state: what a clean stop left, or after a crash the newest image and the
     /// changelogs behind it. Nothing in the directory is changed before [`Storage::adopt`].
     pub fn load(&self, options: &LoadOptions, now: u32, seed: u64) -> Result<Found, String> {
-        let listing = datadir::disk::scan(&self.directory, &elsewhere())
+        let listing = datadir::look::scan(&self.disk, &elsewhere())
             .map_err(|error| format!("can't read the data directory: {error}"))?;
         let mode = datadir::Mode {
             ignore_errors: options.ignore_errors,
@@ -85,7 +83,8 @@ impl Storage {
         let mut loaded = self.load_image(&recovery.image, options, now, seed)?;
         let applied = replay::apply(
             &mut loaded.namespace,
-            &self.directory,
+            &self.disk,
+            &recovery.image,
             &recovery.replay,
             replay::Options {
                 ignore_errors: options.ignore_errors,
@@ -109,22 +108,21 @@ impl Storage {
         now: u32,
         seed: u64,
     ) -> Result<Loaded, String> {
-        let file = File::open(self.path(name)).map_err(|error| format!("{name}: {error}"))?;
-        // SAFETY: the file is the master's own, under the lock of the data directory.
-        let bytes = unsafe { memmap2::Mmap::map(&file) }
+        let bytes = self
+            .disk
+            .bytes(name)
             .map_err(|error| format!("error reading {name}: {error}"))?;
-        let sessions = std::fs::read(self.path(SESSIONS)).ok();
+        let sessions = self.disk.bytes(SESSIONS).ok();
         let load_options = image::LoadOptions {
             now,
             ignore: options.ignore_errors,
             seed,
             quota_grace_seconds: options.quota_grace_seconds,
-            sessions: sessions.as_deref(),
+            sessions: sessions.as_ref().map(AsRef::as_ref),
         };
         let loaded = std::thread::scope(|scope| {
-            // The file is brought in ahead of the reader; older kernels bring it in as it is read.
-            scope.spawn(|| bytes.advise(memmap2::Advice::PopulateRead));
-            image::load(&bytes, &load_options)
+            scope.spawn(|| bytes.populate());
+            image::load(bytes.as_ref(), &load_options)
         })
         .map_err(|error| format!("{name}: {error}\nerror loading {name}"))?;
         for repair in &loaded.repairs {
@@ -139,17 +137,13 @@ impl Storage {
     /// Moves the files as the recovery found right, before the first new change is written. From now
     /// on a crash leaves `metadata.mfs.back` and the changelogs.
     pub fn adopt(&self, recovery: &Recovery) -> io::Result<()> {
-        datadir::disk::execute(&self.directory, &recovery.steps)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
+        datadir::write::execute(&self.disk, &recovery.steps)
     }
 
     /// Saves the state of a master that ends: the image becomes `metadata.mfs`.
     pub fn save_final(&self, view: &View) -> io::Result<()> {
-        write(&self.directory, self.images_kept, view)?;
-        datadir::disk::execute(&self.directory, &datadir::at_stop())
+        write(&self.disk, self.images_kept, view)?;
+        datadir::write::execute(&self.disk, &datadir::at_stop())
     }
 
     /// Writes an image on a thread of its own; `report` is called there with the outcome. A save
@@ -169,13 +163,13 @@ impl Storage {
             );
             return;
         }
-        let (directory, images_kept) = (self.directory.clone(), self.images_kept);
+        let (disk, images_kept) = (self.disk.clone(), self.images_kept);
         let spawned = std::thread::Builder::new()
             .name("metadata saver".to_owned())
             .spawn(move || {
                 lower_priority();
                 let began = Instant::now();
-                let outcome = write(&directory, images_kept, &view)
+                let outcome = write(&disk, images_kept, &view)
                     .map(|()| began.elapsed())
                     .map_err(|error| error.to_string());
                 report(outcome);
@@ -197,28 +191,22 @@ impl Storage {
 }
 
 /// Writes an image beside the others, makes it durable, and shifts the older ones.
-fn write(directory: &Path, images_kept: u32, view: &View) -> io::Result<()> {
+fn write(disk: &impl Disk, images_kept: u32, view: &View) -> io::Result<()> {
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| {
             u32::try_from(since.as_secs()).unwrap_or(u32::MAX)
         });
-    let saved = datadir::disk::save(directory, images_kept, |file| {
-        image::save(view, now, SteadyFile::new(file))
-    })?;
-    let mut crc = OpenOptions::new()
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .mode(0o640)
-        .open(directory.join(CRC))?;
-    crc.write_all(&saved.fingerprints.to_bytes())
+    let saved = datadir::write::save(disk, images_kept, |file| image::save(view, now, file))?;
+    let crc = disk.create(CRC)?;
+    crc.set_length(0)?;
+    crc.write_at(&saved.fingerprints.to_bytes(), 0)
 }
 
 /// Where MooseFS puts a copy that does not fit into the data directory
 /// (metadata-and-changelog §2.6).
 fn elsewhere() -> Vec<PathBuf> {
-    datadir::disk::EMERGENCY_PLACES.map(PathBuf::from).to_vec()
+    datadir::look::EMERGENCY_PLACES.map(PathBuf::from).to_vec()
 }
 
 /// The metadata saver gets out of the way of the service.

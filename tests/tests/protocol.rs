@@ -15,6 +15,7 @@ mod requests;
 use anyhow::{Context, Result, bail, ensure};
 use lab::{Cluster, ClusterOptions, Program};
 use peer::{Packet, Peer};
+use proto::changelog::Seal;
 use proto::client::lookup::Lookup;
 use proto::client::message::Message;
 use proto::client::readdir::{Page, Readdir};
@@ -159,7 +160,10 @@ impl Side {
         Ok(text
             .lines()
             .filter(|line| !OTHER_LINES.iter().any(|other| line.contains(other)))
-            .map(|line| without_times(line, now))
+            .map(|line| {
+                let (line, _) = Seal::split(line.as_bytes());
+                without_times(&String::from_utf8_lossy(line), now)
+            })
             .collect())
     }
 }

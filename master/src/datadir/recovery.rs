@@ -177,9 +177,13 @@ impl Recovery {
             let name = &file.name;
             let Some((first, last)) = file.changes else {
                 self.report_torn(file, None);
+                // What such a file holds is found out by the replay.
+                if file.is_broken {
+                    used.push((file, self.version.0, self.version.0));
+                }
                 continue;
             };
-            let is_used = last >= self.version.0;
+            let is_used = last >= self.version.0 || file.is_broken;
             if is_used {
                 self.report_torn(file, Some(last));
                 used.push((file, first, last));
@@ -195,7 +199,7 @@ impl Recovery {
         let mut next = self.version.0;
         let mut previous = self.image.as_str();
         for (file, first, last) in &used {
-            if *first > next {
+            if *first > next && !used.iter().any(|(file, ..)| file.is_broken) {
                 self.messages.push(format!(
                     "hole in change files (entries from {previous}:{next} to {}:{} are missing) - add more files",
                     file.name,

@@ -33,6 +33,7 @@ fn log(number: u32, first: u64, last: u64) -> ChangelogFile {
         changes: Some((first, last)),
         complete_bytes: 1000,
         torn_bytes: 0,
+        is_broken: false,
     }
 }
 
