@@ -18,4 +18,5 @@ pub mod log;
 pub mod process;
 pub mod signals;
 pub mod start;
+pub mod usage;
 pub mod user;

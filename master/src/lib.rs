@@ -21,7 +21,6 @@ pub mod shell;
 pub mod startup_lines;
 pub mod storage;
 pub mod topology;
-pub mod usage;
 
 use proto::version::Version;
 

@@ -1,6 +1,6 @@
 //! The life of a master process: load, listen, serve, reload, save, end.
 
-use crate::admin::{ProcessUsage, StoreReport, charts};
+use crate::admin::{StoreReport, charts};
 use crate::core::Core;
 use crate::datadir::disk::Directory;
 use crate::journal::Journal;
@@ -8,12 +8,12 @@ use crate::links::Port;
 use crate::settings::{Settings, listen_address};
 use crate::shell::{Shell, clock};
 use crate::storage::{LoadOptions, Storage};
-use crate::usage::{self, CpuTime};
 use daemon::charts::{LocalTime, MASTER, store};
 use daemon::config::Config;
 use daemon::local_time::utc_offset;
 use daemon::log;
 use daemon::start::Startup;
+use daemon::usage::{self, CpuTime, ProcessUsage};
 use std::net::SocketAddrV4;
 use std::path::Path;
 use std::rc::Rc;

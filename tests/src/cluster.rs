@@ -74,6 +74,37 @@ impl Program {
     }
 }
 
+/// Which programs serve the chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chunkservers {
+    /// Ours.
+    Ours,
+    /// Those of the MooseFS packages.
+    Debian,
+    /// Ours at odd numbers, those of the packages at even ones.
+    Mixed,
+}
+
+impl Chunkservers {
+    /// What `LAB_CHUNKSERVER` names: `ours`, `mixed`, or those of the packages.
+    pub fn from_env() -> Chunkservers {
+        match std::env::var("LAB_CHUNKSERVER").as_deref() {
+            Ok("ours") => Chunkservers::Ours,
+            Ok("mixed") => Chunkservers::Mixed,
+            _ => Chunkservers::Debian,
+        }
+    }
+
+    fn program(self, number: usize) -> Program {
+        match self {
+            Chunkservers::Ours => Program::Ours,
+            Chunkservers::Debian => Program::Debian,
+            Chunkservers::Mixed if number % 2 == 1 => Program::Ours,
+            Chunkservers::Mixed => Program::Debian,
+        }
+    }
+}
+
 /// What a cluster consists of.
 #[derive(Clone, Debug)]
 pub struct ClusterOptions {
@@ -81,6 +112,10 @@ pub struct ClusterOptions {
     pub master: Program,
     /// Number of chunkservers, at most nine.
     pub chunkservers: usize,
+    /// Programs of the chunkservers.
+    pub chunkserver_programs: Chunkservers,
+    /// Disks of each chunkserver.
+    pub disks: usize,
     /// Whether a metalogger follows.
     pub metalogger: bool,
     /// Program of that metalogger.
@@ -100,6 +135,8 @@ impl Default for ClusterOptions {
         ClusterOptions {
             master: Program::master_from_env(),
             chunkservers: 3,
+            chunkserver_programs: Chunkservers::from_env(),
+            disks: 1,
             metalogger: false,
             metalogger_program: Program::metalogger_from_env(),
             master_cfg: "REPLICATIONS_DELAY_INIT = 5\n".to_owned(),
@@ -200,9 +237,17 @@ impl Cluster {
         self.root.join("etc").join(name)
     }
 
-    /// Folder where a chunkserver keeps its chunks.
+    /// Folder where a chunkserver keeps its chunks: its first disk.
     pub fn disk(&self, number: usize) -> PathBuf {
         self.root.join(format!("disk{number}"))
+    }
+
+    /// Folder of a disk of a chunkserver, both counted from 1.
+    pub fn disk_of(&self, number: usize, disk: usize) -> PathBuf {
+        match disk {
+            1 => self.disk(number),
+            _ => self.root.join(format!("disk{number}-{disk}")),
+        }
     }
 
     /// Address of a chunkserver.
@@ -249,17 +294,18 @@ impl Cluster {
 
     fn make_chunkserver(&mut self, number: usize) -> Result<()> {
         let data = self.root.join(format!("chunkserver{number}"));
-        let disk = self.disk(number);
         fs::create_dir_all(&data)?;
-        fs::create_dir_all(&disk)?;
         let size = self.options.disk_size.clone();
-        self.mount_memory(&disk, &size)?;
+        let mut list = String::new();
+        for disk in 1..=self.options.disks {
+            let disk = self.disk_of(number, disk);
+            fs::create_dir_all(&disk)?;
+            self.mount_memory(&disk, &size)?;
+            list.push_str(&format!("{}\n", disk.display()));
+        }
         let ip = Self::chunkserver_ip(number);
         let etc = self.root.join("etc");
-        fs::write(
-            etc.join(format!("mfshdd{number}.cfg")),
-            format!("{}\n", disk.display()),
-        )?;
+        fs::write(etc.join(format!("mfshdd{number}.cfg")), list)?;
         fs::write(
             etc.join(format!("mfschunkserver{number}.cfg")),
             format!(
@@ -289,22 +335,39 @@ impl Cluster {
         Ok(())
     }
 
+    /// Which chunkserver program runs from the next start on.
+    pub fn set_chunkservers(&mut self, programs: Chunkservers) {
+        self.options.chunkserver_programs = programs;
+    }
+
+    fn chunkserver_program(&self, number: usize) -> PathBuf {
+        let program = self.options.chunkserver_programs.program(number);
+        program.path("mfschunkserver")
+    }
+
     /// `mfschunkserver ARGUMENT` for one server, counted from 1.
     pub fn chunkserver(&self, number: usize, argument: &str) -> Result<Output> {
+        let program = self.chunkserver_program(number);
         run(self
             .namespace
-            .command("mfschunkserver")
+            .command(program)
             .arg("-c")
             .arg(self.etc(&format!("mfschunkserver{number}.cfg")))
             .arg(argument))
     }
 
+    /// Process of a chunkserver, from its lock file.
+    pub fn chunkserver_pid(&self, number: usize) -> Result<i32> {
+        pid_of(
+            &self
+                .root
+                .join(format!("chunkserver{number}/.mfschunkserver.lock")),
+        )
+    }
+
     /// kill -9 of a chunkserver.
     pub fn kill_chunkserver(&self, number: usize) -> Result<()> {
-        let lock = self
-            .root
-            .join(format!("chunkserver{number}/.mfschunkserver.lock"));
-        kill(pid_of(&lock)?, Signal::KILL);
+        kill(self.chunkserver_pid(number)?, Signal::KILL);
         Ok(())
     }
 

@@ -11,7 +11,9 @@ mod namespace;
 mod requirements;
 mod tree;
 
-pub use cluster::{Cluster, ClusterOptions, MASTER_IP, Program, program, wait_at_most, wait_until};
+pub use cluster::{
+    Chunkservers, Cluster, ClusterOptions, MASTER_IP, Program, program, wait_at_most, wait_until,
+};
 pub use command::{Output, run, run_for};
 pub use metalogger::Metalogger;
 pub use namespace::Namespace;

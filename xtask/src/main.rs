@@ -78,6 +78,8 @@ fn build_programs() -> Result<(), String> {
         "master",
         "--package",
         "metalogger",
+        "--package",
+        "chunkserver",
     ]))
 }
 

@@ -1,10 +1,10 @@
 //! The master's charts: what was counted in a minute becomes a sample (wire-admin §5.3, §6).
 
-use super::ProcessUsage;
 use crate::chunks::CommandKind;
 use crate::core::{Core, Now};
 use crate::links::{LinkId, Port};
 use daemon::charts::{Charts, LocalTime, MASTER};
+use daemon::usage::ProcessUsage;
 use proto::Status;
 use proto::admin::{GetChartData, GetChartImage, NO_DATA};
 

@@ -11,6 +11,7 @@ mod sessions;
 
 use crate::core::Core;
 use crate::links::LinkId;
+use daemon::usage::ProcessUsage;
 use file_check::FileCheckRound;
 use proto::admin::{
     ChunkserverCommand, GetChartData, GetChartImage, GetChunkLoop, GetChunkMatrix, GetChunkservers,
@@ -28,19 +29,6 @@ pub struct StoreReport {
     pub duration_ms: u32,
     /// 0 saved in background, 2 in foreground; other values are failures.
     pub status: u8,
-}
-
-/// What the process uses (message 510), sampled by the shell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ProcessUsage {
-    /// Resident memory, bytes.
-    pub memory: u64,
-    /// Address space, bytes.
-    pub virtual_memory: u64,
-    /// System CPU of the last minute, microseconds.
-    pub system_cpu_micros: u64,
-    /// User CPU likewise.
-    pub user_cpu_micros: u64,
 }
 
 /// State that only monitoring needs.

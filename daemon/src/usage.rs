@@ -1,7 +1,19 @@
 //! What the process takes from the machine, from /proc.
 
-use crate::admin::ProcessUsage;
 use std::time::Duration;
+
+/// What the process takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessUsage {
+    /// Resident memory, bytes.
+    pub memory: u64,
+    /// Address space, bytes.
+    pub virtual_memory: u64,
+    /// System CPU since the last look, microseconds.
+    pub system_cpu_micros: u64,
+    /// User CPU likewise.
+    pub user_cpu_micros: u64,
+}
 
 /// CPU time of the process so far.
 #[derive(Clone, Copy, Debug, Default)]
