@@ -4,7 +4,6 @@
 
 mod command_line;
 mod directory;
-mod progress;
 mod work;
 
 pub use command_line::{Job, Place, Request, USAGE, parse};

@@ -2,7 +2,7 @@
 
 use super::command_line::{Job, Place};
 use super::directory::{self, RESULT};
-use super::progress::{Bar, turning};
+use crate::progress::{Bar, turning};
 use daemon::errno::describe;
 use memmap2::Mmap;
 use metadata::Namespace;

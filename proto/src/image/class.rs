@@ -9,9 +9,6 @@ pub const LABEL_GROUPS: u8 = 4;
 /// Masks of each position.
 pub type Labels = Vec<[u32; LABEL_GROUPS as usize]>;
 
-/// Descriptions of the labels A to Z, before 0x16.
-const DESCRIPTIONS: usize = 26;
-
 /// Longest description of a label.
 const DESCRIPTION_BYTES_MAX: u8 = 128;
 
@@ -28,13 +25,25 @@ impl ClassHeader {
     /// # Errors
     /// The data ends, or says what it may not.
     pub fn decode(reader: &mut Reader<'_>, version: u8) -> Result<ClassHeader, Damage> {
+        ClassHeader::decode_described(reader, version, |_, _| {})
+    }
+
+    /// The same; each label with its description, which versions before 0x16 have, is handed out.
+    ///
+    /// # Errors
+    /// The data ends, or says what it may not.
+    pub fn decode_described(
+        reader: &mut Reader<'_>,
+        version: u8,
+        mut describe: impl FnMut(char, &[u8]),
+    ) -> Result<ClassHeader, Damage> {
         if version <= 0x15 {
-            for _ in 0..DESCRIPTIONS {
+            for label in 'A'..='Z' {
                 let length = reader.u8()?;
                 if length > DESCRIPTION_BYTES_MAX {
                     return Err(Damage::Invalid("description of a label too long"));
                 }
-                reader.bytes(usize::from(length))?;
+                describe(label, reader.bytes(usize::from(length))?);
             }
         }
         let groups = if version >= 0x11 { reader.u8()? } else { 1 };
