@@ -14,6 +14,8 @@ const NEEDED: &[(&str, &str)] = &[
     ("/bin/fusermount", "fuse3"),
     ("/sbin/ip", "iproute2"),
     ("/usr/bin/nsenter", "util-linux"),
+    ("/usr/sbin/keepalived", "keepalived"),
+    ("/usr/bin/shellcheck", "shellcheck"),
     ("/usr/bin/git", "git"),
     ("/usr/bin/sqlite3", "sqlite3"),
     ("/usr/bin/fio", "fio"),
