@@ -50,8 +50,8 @@ fn measure(
         payload(number, &mut buffer);
         core.frame(link, Port::Client, kind, &buffer);
         if number % 16 == 15 {
-            core.links.seal();
-            core.links.release();
+            core.links.seal(0, 0);
+            core.links.release(0);
             let length = core.links.sendable(link).len();
             core.links.sent(link, length);
             core.out.lines.clear();

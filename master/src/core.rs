@@ -144,6 +144,33 @@ impl Core {
         }
     }
 
+    /// This master serves no more: everything but the file system, the settings and the statistics is
+    /// forgotten.
+    pub fn abandon(&mut self) {
+        self.out.lines.clear();
+        self.out.events.clear();
+        for port in [Port::Client, Port::Chunkserver, Port::Metalogger] {
+            let links: Vec<LinkId> = self.links.of_port(port).collect();
+            for link in links {
+                self.links.remove(link);
+            }
+        }
+    }
+
+    /// This master begins to serve the state that it has followed: the rooms are made anew around it,
+    /// and know no connection. `seed` feeds every random choice.
+    pub fn begin_to_serve(&mut self, now: Now, seed: u64) {
+        self.abandon();
+        let ns = std::mem::take(&mut self.ns);
+        let mut fresh = Core::new(ns, self.settings.clone(), now, seed);
+        // Numbers of connections go on, so that nobody takes an old one for a new one.
+        std::mem::swap(&mut fresh.links, &mut self.links);
+        std::mem::swap(&mut fresh.admin, &mut self.admin);
+        fresh.loggers.take_files_of(&mut self.loggers);
+        fresh.set_now(now);
+        *self = fresh;
+    }
+
     /// Tells the rooms what changes meant to them and carries out what the planner decided, until
     /// nothing is left to tell or to do.
     pub fn drain_events(&mut self) {

@@ -5,6 +5,7 @@
 //! changelog line that was made before it is durable, so that nobody ever sees a change that a
 //! crash could undo.
 
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// A connection. Numbers of closed connections are used again, with another generation.
@@ -37,12 +38,12 @@ pub enum Port {
 struct Link {
     port: Port,
     peer: SocketAddrV4,
-    /// Encoded frames that have not been sent: `sent..sendable` may leave, `..sealed` may leave
-    /// when the flush under way is done.
+    /// Encoded frames that have not been sent: `sent..sendable` may leave.
     out: Vec<u8>,
     sent: usize,
     sendable: usize,
-    sealed: usize,
+    /// Batches under way, and up to where the output may leave when each of them is saved.
+    sealed: VecDeque<(u64, usize)>,
     /// When a byte last came in, monotonic milliseconds.
     heard_ms: u64,
     /// When something was last appended to the output, monotonic milliseconds.
@@ -105,7 +106,7 @@ impl Links {
             out: Vec::new(),
             sent: 0,
             sendable: 0,
-            sealed: 0,
+            sealed: VecDeque::new(),
             heard_ms: self.now_ms,
             spoke_ms: self.now_ms,
             dirty: false,
@@ -243,8 +244,10 @@ impl Links {
             })
     }
 
-    /// Marks everything written so far as covered by the flush that begins now.
-    pub fn seal(&mut self) {
+    /// Marks everything written so far as depending on a batch and those before it: `bound` is the
+    /// last batch with lines that anybody relies on, `handed` the last one at all, for which
+    /// metaloggers wait.
+    pub fn seal(&mut self, bound: u64, handed: u64) {
         for &id in &self.dirty {
             if let Some(Slot {
                 generation,
@@ -252,13 +255,21 @@ impl Links {
             }) = self.slots.get_mut(id.index())
                 && *generation == id.generation
             {
-                link.sealed = link.out.len();
+                let position = match link.port {
+                    Port::Metalogger => handed,
+                    Port::Client | Port::Chunkserver => bound,
+                };
+                let end = link.out.len();
+                match link.sealed.back_mut() {
+                    Some(last) if last.0 == position => last.1 = end,
+                    _ => link.sealed.push_back((position, end)),
+                }
             }
         }
     }
 
-    /// The flush that [`Links::seal`] belongs to is done: what it covers may leave.
-    pub fn release(&mut self) {
+    /// The batches up to `position` are saved: what depends on nothing else may leave.
+    pub fn release(&mut self, position: u64) {
         for &id in &self.dirty {
             if let Some(link) = self
                 .slots
@@ -266,24 +277,12 @@ impl Links {
                 .filter(|slot| slot.generation == id.generation)
                 .and_then(|slot| slot.link.as_mut())
             {
-                link.sendable = link.sealed;
-            }
-        }
-    }
-
-    /// No line is unsaved that anybody relies on: everything may leave. Only metaloggers wait for the
-    /// flush of the lines that they are sent.
-    pub fn release_unbound(&mut self) {
-        for &id in &self.dirty {
-            if let Some(link) = self
-                .slots
-                .get_mut(id.index())
-                .filter(|slot| slot.generation == id.generation)
-                .and_then(|slot| slot.link.as_mut())
-                .filter(|link| link.port != Port::Metalogger)
-            {
-                link.sealed = link.out.len();
-                link.sendable = link.sealed;
+                while let Some(&(sealed, end)) = link.sealed.front()
+                    && sealed <= position
+                {
+                    link.sendable = end;
+                    link.sealed.pop_front();
+                }
             }
         }
     }
@@ -329,7 +328,7 @@ impl Links {
         if link.sent == link.out.len() {
             link.sent = 0;
             link.sendable = 0;
-            link.sealed = 0;
+            link.sealed.clear();
             if link.out.capacity() > KEEP_CAPACITY {
                 link.out = Vec::new();
             } else {
@@ -338,7 +337,9 @@ impl Links {
         } else if link.sent >= KEEP_CAPACITY {
             link.out.drain(..link.sent);
             link.sendable -= link.sent;
-            link.sealed = link.sealed.saturating_sub(link.sent);
+            for (_, end) in &mut link.sealed {
+                *end -= link.sent;
+            }
             link.sent = 0;
         }
         self.traffic[port].bytes_out += count as u64;
@@ -376,17 +377,17 @@ mod tests {
     fn nothing_leaves_before_the_flush_that_covers_it() {
         let (mut links, id) = one_link();
         links.out(id).extend_from_slice(b"first");
-        links.seal();
+        links.seal(1, 1);
         links.out(id).extend_from_slice(b"second");
         assert_eq!(links.sendable(id), b"");
-        links.release();
+        links.release(1);
         assert_eq!(links.sendable(id), b"first");
         links.sent(id, 2);
         assert_eq!(links.sendable(id), b"rst");
         links.sent(id, 3);
         assert_eq!(links.sendable(id), b"");
-        links.seal();
-        links.release();
+        links.seal(2, 2);
+        links.release(2);
         assert_eq!(links.sendable(id), b"second");
     }
 
@@ -399,14 +400,25 @@ mod tests {
         );
         links.out(id).extend_from_slice(b"reply");
         links.out(logger).extend_from_slice(b"line");
-        links.seal();
-        links.out(id).extend_from_slice(b"next");
-        links.release_unbound();
-        assert_eq!(links.sendable(id), b"replynext");
+        links.seal(0, 1);
+        links.release(0);
+        assert_eq!(links.sendable(id), b"reply");
         assert_eq!(links.sendable(logger), b"");
-        links.release();
+        links.release(1);
         assert_eq!(links.sendable(logger), b"line");
-        assert_eq!(links.sendable(id), b"replynext");
+    }
+
+    #[test]
+    fn batches_under_way_release_their_output_one_by_one() {
+        let (mut links, id) = one_link();
+        for (position, text) in [(1, "one"), (2, "two"), (2, "-"), (3, "three")] {
+            links.out(id).extend_from_slice(text.as_bytes());
+            links.seal(position, position);
+        }
+        for (position, expected) in [(0, ""), (1, "one"), (1, "one"), (3, "onetwo-three")] {
+            links.release(position);
+            assert_eq!(links.sendable(id), expected.as_bytes(), "{position}");
+        }
     }
 
     #[test]
@@ -429,8 +441,8 @@ mod tests {
         links.out(id).extend_from_slice(b"bye");
         links.close(id);
         links.out(id).extend_from_slice(b"lost");
-        links.seal();
-        links.release();
+        links.seal(0, 0);
+        links.release(0);
         assert_eq!(links.sendable(id), b"bye");
         assert!(!links.is_drained_for_close(id));
         links.sent(id, 3);

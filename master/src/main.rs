@@ -35,6 +35,13 @@ const PROGRAM: Program = Program {
 };
 
 fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    if let Some(code) = master::ha::command(&words, PROGRAM.default_config) {
+        return code;
+    }
     daemon::start::run(
         &PROGRAM,
         daemon::keys::master::table(),

@@ -6,10 +6,12 @@
 //! delay no answer: in durable mode they go with the next batch that has to be saved.
 
 use crate::core::{Core, Now};
-use crate::journal::{Handed, Journal, SaveMode};
+use crate::ha::Standing;
 use crate::lingering::{LINGER_MAX, Lingering};
 use crate::links::{BACKLOG_CUT_OFF, BACKLOG_STOP_READING, LinkId, Port};
+use crate::saver::Saver;
 use proto::frame::{CLIENT_PAYLOAD_MAX, FrameError, HEADER_LEN, split_frame};
+use replication::Lease;
 use socket2::SockRef;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -69,7 +71,7 @@ pub struct Shell {
     me: Weak<Shell>,
     /// The core; borrowed for the time of one batch.
     pub core: RefCell<Core>,
-    journal: RefCell<Journal>,
+    saver: RefCell<Saver>,
     sockets: RefCell<Vec<Option<Socket>>>,
     started: Instant,
     read_buffer: RefCell<Box<[u8]>>,
@@ -78,8 +80,8 @@ pub struct Shell {
     turn_pending: Cell<bool>,
     lingering: RefCell<Lingering>,
     rotation_wanted: Cell<Option<u32>>,
-    /// Somebody relies on a line of the batch that is being saved.
-    in_flight_binds: Cell<bool>,
+    /// The last batch with a line that somebody relies on.
+    bound: Cell<u64>,
     /// Since when lines have collected on which nobody relies, monotonic milliseconds.
     collecting_since_ms: Cell<Option<u64>>,
     idle: Notify,
@@ -98,11 +100,11 @@ enum Read {
 
 impl Shell {
     /// A shell around a core. `started` is the origin of the monotonic clock.
-    pub fn new(core: Core, journal: Journal, started: Instant) -> Rc<Shell> {
+    pub fn new(core: Core, saver: Saver, started: Instant) -> Rc<Shell> {
         Rc::new_cyclic(|me| Shell {
             me: Weak::clone(me),
             core: RefCell::new(core),
-            journal: RefCell::new(journal),
+            saver: RefCell::new(saver),
             sockets: RefCell::new(Vec::new()),
             started,
             read_buffer: RefCell::new(vec![0; READ_SIZE].into_boxed_slice()),
@@ -111,7 +113,7 @@ impl Shell {
             turn_pending: Cell::new(false),
             lingering: RefCell::default(),
             rotation_wanted: Cell::new(None),
-            in_flight_binds: Cell::new(false),
+            bound: Cell::new(0),
             collecting_since_ms: Cell::new(None),
             idle: Notify::new(),
             save_reports: {
@@ -134,7 +136,9 @@ impl Shell {
             interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 interval.tick().await;
-                ticker.with_core(Core::tick);
+                if ticker.lease().is_some() {
+                    ticker.with_core(Core::tick);
+                }
             }
         });
         loop {
@@ -188,7 +192,7 @@ impl Shell {
     pub async fn quiesce(&self) {
         loop {
             self.end_turn_saving(true);
-            let busy = self.journal.borrow().is_busy()
+            let busy = self.saver.borrow().is_busy()
                 || !self.core.borrow().out.lines.is_empty()
                 || self.rotation_wanted.get().is_some();
             if !busy {
@@ -200,11 +204,67 @@ impl Shell {
 
     /// The journal's thread saved the batch that was in flight.
     pub fn saved(&self, buffer: Vec<u8>) {
-        self.journal.borrow_mut().saved(buffer);
-        self.in_flight_binds.set(false);
-        self.core.borrow_mut().links.release();
+        self.saver.borrow_mut().flushed(buffer);
+        self.committed();
+    }
+
+    /// Batches became safe: their answers leave, and what collected meanwhile is handed over.
+    pub fn committed(&self) {
         self.end_turn();
         self.idle.notify_one();
+    }
+
+    /// The right to serve, if this master has it now.
+    pub fn lease(&self) -> Option<Lease> {
+        self.saver.borrow().lease()
+    }
+
+    /// This node's place in its cluster, for the time of a call; `None` without a cluster.
+    pub fn with_standing<T>(&self, act: impl FnOnce(&mut Standing) -> T) -> Option<T> {
+        self.saver.borrow_mut().standing().map(act)
+    }
+
+    /// The state of a node that does not serve, for the time of a call.
+    pub fn with_namespace<T>(&self, act: impl FnOnce(&mut metadata::Namespace) -> T) -> T {
+        act(&mut self.core.borrow_mut().ns)
+    }
+
+    /// Whether lines wait to be handed over or to become safe.
+    pub fn is_busy(&self) -> bool {
+        self.saver.borrow().is_busy() || !self.core.borrow().out.lines.is_empty()
+    }
+
+    /// Freezes the state of a node for an image, if all its lines were handed over.
+    pub fn freeze(&self) -> bool {
+        let core = self.core.borrow();
+        if !core.out.lines.is_empty() {
+            return false;
+        }
+        let view = core.ns.freeze();
+        self.with_standing(|standing| standing.freeze(view));
+        true
+    }
+
+    /// Cuts every connection and forgets what was being done for it. Gives the lines that were made
+    /// and not handed over.
+    pub fn abandon(&self) -> Vec<u8> {
+        self.cut();
+        let mut core = self.core.borrow_mut();
+        let lines = core.out.lines.bytes().to_vec();
+        core.abandon();
+        lines
+    }
+
+    /// Cuts every connection; the rooms learn of it as of any end of a connection.
+    pub fn cut(&self) {
+        for socket in self
+            .sockets
+            .borrow_mut()
+            .iter_mut()
+            .filter_map(Option::take)
+        {
+            shutdown(&socket.write);
+        }
     }
 
     /// What the metadata saver calls when it is done; the core learns of it in the next turn.
@@ -223,13 +283,13 @@ impl Shell {
 
     /// Changes how changes are saved from the next batch on.
     pub fn set_save_mode(&self, mode: crate::journal::SaveMode) {
-        self.journal.borrow_mut().set_mode(mode);
+        self.saver.borrow_mut().set_mode(mode);
     }
 
     /// Brings the changelog to stable storage and ends the journal's thread: nothing is saved
     /// afterwards.
     pub fn finish(&self) {
-        self.journal.borrow_mut().finish();
+        self.saver.borrow_mut().journal().finish();
     }
 
     fn want_turn(&self) {
@@ -243,40 +303,44 @@ impl Shell {
         self.end_turn_saving(false);
     }
 
-    /// The same; with `everything` also lines that could still collect are handed over.
+    /// Hands over every line that may be handed over now.
+    pub fn flush(&self) {
+        self.end_turn_saving(true);
+    }
+
+    /// The same; with `everything` also lines that could still collect are handed over. Without the
+    /// right to serve nothing is handed over and nothing leaves.
     fn end_turn_saving(&self, everything: bool) {
         let mut core = self.core.borrow_mut();
-        let mut journal = self.journal.borrow_mut();
-        if !journal.is_busy() {
-            let core = &mut *core;
-            if let Some(keep) = self.rotation_wanted.take() {
-                if let Err(error) = journal.rotate(keep) {
-                    tracing::error!("can't rotate the changelogs: {error}");
-                }
-                crate::metalogger::rotated(core);
+        let mut saver = self.saver.borrow_mut();
+        let core = &mut *core;
+        if !saver.journal().is_busy()
+            && let Some(keep) = self.rotation_wanted.take()
+        {
+            if let Err(error) = saver.journal().rotate(keep) {
+                tracing::error!("can't rotate the changelogs: {error}");
             }
-            let may_collect = !everything && journal.mode() == SaveMode::Durable;
-            if core.out.lines.is_empty() {
-                core.links.seal();
-                core.links.release();
-            } else if !may_collect || self.is_due(core) {
-                crate::metalogger::lines(core);
-                let binding = core.out.lines.are_binding();
-                let handed = journal.hand_over(core.out.lines.bytes());
-                core.out.lines.clear();
-                self.collecting_since_ms.set(None);
-                core.links.seal();
-                match handed {
-                    Handed::Saved => core.links.release(),
-                    Handed::InFlight => self.in_flight_binds.set(binding),
-                }
+            crate::metalogger::rotated(core);
+        }
+        let Some(lease) = saver.lease() else { return };
+        let may_collect = !everything && saver.lets_collect();
+        let is_due = !core.out.lines.is_empty() && (!may_collect || self.is_due(core));
+        if is_due && saver.is_ready() {
+            crate::metalogger::lines(core);
+            let binding = core.out.lines.are_binding();
+            saver.hand_over(lease, core.out.lines.bytes());
+            core.out.lines.clear();
+            self.collecting_since_ms.set(None);
+            if binding {
+                self.bound.set(saver.handed());
             }
         }
-        if !self.in_flight_binds.get() && !core.out.lines.are_binding() {
-            core.links.release_unbound();
+        if !core.out.lines.are_binding() {
+            core.links.seal(self.bound.get(), saver.handed());
         }
-        drop(journal);
-        self.send(&mut core);
+        core.links.release(saver.saved());
+        drop(saver);
+        self.send(lease, core);
     }
 
     /// Whether the lines that have collected have to be saved now: somebody waits for them, or they
@@ -288,8 +352,11 @@ impl Shell {
         core.out.lines.are_binding() || now.saturating_sub(since) >= COLLECT_MAX_MS
     }
 
-    /// Writes what may leave to the sockets.
-    fn send(&self, core: &mut Core) {
+    /// Writes what may leave to the sockets, as long as the lease holds.
+    fn send(&self, lease: Lease, core: &mut Core) {
+        if !lease.is_valid() {
+            return;
+        }
         let mut dirty = self.dirty.borrow_mut();
         core.links.take_dirty(&mut dirty);
         let mut sockets = self.sockets.borrow_mut();
@@ -362,6 +429,10 @@ impl Shell {
 
     /// One connection, from accept to its end.
     async fn serve(self: Rc<Shell>, stream: TcpStream, peer: SocketAddrV4, port: Port) {
+        if self.lease().is_none() {
+            // Whoever may serve is elsewhere; the peer looks again.
+            return;
+        }
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!("{peer}: no TCP_NODELAY: {error}");
         }
@@ -388,8 +459,15 @@ impl Shell {
                 Read::Closed => break,
             }
         }
-        self.sockets.borrow_mut()[link.index()] = None;
-        self.with_core(|core| core.closed(link, port));
+        if let Some(socket) = self.sockets.borrow_mut().get_mut(link.index())
+            && socket.as_ref().is_some_and(|socket| socket.link == link)
+        {
+            *socket = None;
+        }
+        // After a change of the leader the core may not know it any more.
+        if self.core.borrow().links.port(link) == Some(port) {
+            self.with_core(|core| core.closed(link, port));
+        }
     }
 
     /// Waits for a full socket to take more.
@@ -417,7 +495,9 @@ impl Shell {
         link: LinkId,
         port: Port,
     ) -> Poll<Read> {
-        if self.core.borrow().links.backlog(link) > BACKLOG_STOP_READING {
+        let is_backed_up = self.core.borrow().links.backlog(link) > BACKLOG_STOP_READING;
+        // Without the right to serve nothing is executed; it may come back in a moment.
+        if is_backed_up || self.lease().is_none() {
             return Poll::Ready(Read::Backlog);
         }
         let mut buffer = self.read_buffer.borrow_mut();

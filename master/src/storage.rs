@@ -140,6 +140,49 @@ impl Storage {
         datadir::write::execute(&self.disk, &recovery.steps)
     }
 
+    /// Loads an image that a replicated log named, and nothing else.
+    pub fn load_file(
+        &self,
+        path: &Path,
+        options: &LoadOptions,
+        now: u32,
+        seed: u64,
+    ) -> Result<Loaded, String> {
+        self.load_image(&path.to_string_lossy(), options, now, seed)
+    }
+
+    /// Whether there is no metadata file at all.
+    pub fn is_empty(&self) -> Result<bool, String> {
+        let listing = datadir::disk::scan(&self.directory, &elsewhere())
+            .map_err(|error| format!("can't read the data directory: {error}"))?;
+        Ok(listing.images.is_empty() && listing.changelogs.is_empty())
+    }
+
+    /// Number of the line that continues the changelog on disk; 0 when there is none.
+    pub fn next_line(&self) -> Result<u64, String> {
+        let listing = datadir::disk::scan(&self.directory, &elsewhere())
+            .map_err(|error| format!("can't read the data directory: {error}"))?;
+        Ok(listing
+            .changelogs
+            .iter()
+            .filter(|log| log.name == datadir::CURRENT_CHANGELOG)
+            .filter_map(|log| log.changes)
+            .map(|(_, last)| last + 1)
+            .max()
+            .unwrap_or(0))
+    }
+
+    /// Saves an image now; gives its path.
+    pub fn save_now(&self, view: &View) -> io::Result<PathBuf> {
+        write(&self.directory, self.images_kept, view)?;
+        Ok(self.path(datadir::BACK))
+    }
+
+    /// Path of the newest image that was saved.
+    pub fn newest(&self) -> PathBuf {
+        self.path(datadir::BACK)
+    }
+
     /// Saves the state of a master that ends: the image becomes `metadata.mfs`.
     pub fn save_final(&self, view: &View) -> io::Result<()> {
         write(&self.disk, self.images_kept, view)?;

@@ -24,6 +24,7 @@ pub fn table() -> ConfigTable {
             CHUNKS,
             CLIENTS,
             FILE_SYSTEM,
+            REPLICATION,
             FOUR,
         ],
     )
@@ -291,6 +292,75 @@ const FILE_SYSTEM: &[Key] = {
             "seconds before the number of a deleted object is used again; must exceed every cache time of the clients",
         )
         .since("3.0"),
+    ]
+};
+
+const REPLICATION: &[Key] = {
+    const G: &str = "replicated master";
+    &[
+        Key::new(
+            G,
+            "HA_PEERS",
+            Kind::Text,
+            "",
+            "all nodes of the cluster, the same on each of them: NAME ADDRESS[:PORT] [witness], ...; empty = a single master",
+        ),
+        Key::new(
+            G,
+            "HA_NODE",
+            Kind::Text,
+            "",
+            "which of HA_PEERS this node is; empty = it finds itself by its addresses",
+        ),
+        Key::new(
+            G,
+            "HA_LISTEN_HOST",
+            Kind::Text,
+            "",
+            "address for the other nodes; empty = the one in HA_PEERS, * is every address",
+        ),
+        Key::new(
+            G,
+            "HA_SECRET_FILE",
+            Kind::Text,
+            "/etc/mfs/mfsha.secret",
+            "secret that all nodes share, at least 16 bytes; for example of: openssl rand -hex 32",
+        ),
+        Key::new(
+            G,
+            "HA_HEARTBEAT_MS",
+            integer(10, 10_000),
+            "50",
+            "milliseconds between two messages of an idle leader",
+        ),
+        Key::new(
+            G,
+            "HA_ELECTION_MS",
+            integer(100, 60_000),
+            "400",
+            "milliseconds of silence after which a leader is replaced; it serves no longer than that without a majority",
+        ),
+        Key::new(
+            G,
+            "HA_VIP",
+            Kind::Text,
+            "",
+            "floating address that the leader holds itself: ADDRESS/PREFIX INTERFACE; empty when keepalived moves it",
+        ),
+        Key::new(
+            G,
+            "HA_RESYNC_RATE",
+            Kind::Text,
+            "40M",
+            "bytes a second at which a node is filled with an image, with K, M or G; 0 = unlimited",
+        ),
+        Key::new(
+            G,
+            "HA_EVENT_COMMAND",
+            Kind::Text,
+            "",
+            "command that is run when this node begins (HA_ROLE=leader) or ceases (HA_ROLE=follower) to serve",
+        ),
     ]
 };
 

@@ -47,6 +47,11 @@ impl Loggers {
         self.files = Some(files);
     }
 
+    /// Takes the files that a predecessor was given.
+    pub fn take_files_of(&mut self, other: &mut Loggers) {
+        self.files = other.files.take();
+    }
+
     /// Registered metaloggers and their versions, in no order.
     pub fn registered(&self) -> impl Iterator<Item = (LinkId, Version)> + '_ {
         self.links

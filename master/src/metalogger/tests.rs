@@ -56,8 +56,8 @@ fn send(core: &mut Core, link: LinkId, encode: impl FnOnce(&mut Vec<u8>)) {
 
 /// Everything that may leave, as text, and forgets it.
 fn received(core: &mut Core, link: LinkId) -> Vec<String> {
-    core.links.seal();
-    core.links.release();
+    core.links.seal(0, 0);
+    core.links.release(0);
     let bytes = core.links.sendable(link).to_vec();
     core.links.sent(link, bytes.len());
     let mut rest = &bytes[..];
