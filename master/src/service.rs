@@ -3,8 +3,10 @@
 use crate::admin::{StoreReport, charts};
 use crate::core::Core;
 use crate::datadir::disk::Directory;
-use crate::journal::Journal;
+use crate::ha::{Follower, HaSettings, Opened, Standing};
+use crate::journal::{Journal, SaveMode};
 use crate::links::Port;
+use crate::saver::Saver;
 use crate::settings::{Settings, listen_address};
 use crate::shell::{Shell, clock};
 use crate::storage::{LoadOptions, Storage};
@@ -74,21 +76,44 @@ pub fn serve(startup: &mut Startup) -> Result<(), String> {
     let started = Instant::now();
     let now = clock(started);
     let seed = random_seed()?;
-    let found = storage
-        .load(&options, now.unix, seed)
-        .map_err(|error| format!("{error}\ninit: metadata manager failed !!!"))?;
-    let ns = found.loaded.namespace;
-    if restore {
-        return storage
-            .save_final(&ns.freeze())
-            .map_err(|error| format!("can't store metadata: {error}"));
-    }
-    storage
-        .adopt(&found.recovery)
-        .map_err(|error| format!("can't move files in the data directory: {error}"))?;
+    let ha = HaSettings::from_config(&startup.config)?;
+    let failed = |error| format!("{error}\ninit: metadata manager failed !!!");
+    let mut node = None;
+    let (ns, must_renumerate) = match &ha {
+        Some(ha) if !restore => {
+            let mut opened =
+                crate::ha::open(ha, &storage, &options, now.unix, seed).map_err(failed)?;
+            let ns = std::mem::take(&mut opened.namespace);
+            let must_renumerate = opened.must_renumerate;
+            node = Some(opened);
+            (ns, must_renumerate)
+        }
+        _ => {
+            if ha.is_none() && replication::is_member(Path::new("ha")).unwrap_or(true) {
+                return Err(failed(
+                    "this data directory belongs to a cluster, and HA_PEERS is not set: set it; or move the directory 'ha' away to make this a single master"
+                        .to_owned(),
+                ));
+            }
+            let found = storage.load(&options, now.unix, seed).map_err(failed)?;
+            if restore {
+                return storage
+                    .save_final(&found.loaded.namespace.freeze())
+                    .map_err(|error| format!("can't store metadata: {error}"));
+            }
+            storage
+                .adopt(&found.recovery)
+                .map_err(|error| format!("can't move files in the data directory: {error}"))?;
+            (found.loaded.namespace, found.loaded.must_renumerate)
+        }
+    };
+    let save_mode = match &ha {
+        Some(_) => SaveMode::Written,
+        None => settings.save_mode,
+    };
     let (saved_sender, saved) = unbounded_channel();
     let disk = Directory(directory.clone());
-    let journal = Journal::new(disk, settings.save_mode, move |buffer| {
+    let journal = Journal::new(disk, save_mode, move |buffer| {
         // The receiver is gone only when the process ends.
         drop(saved_sender.send(buffer));
     })
@@ -112,14 +137,34 @@ pub fn serve(startup: &mut Startup) -> Result<(), String> {
         user_cpu_micros: 0,
         ..usage::since(&mut CpuTime::default())
     };
-    crate::startup_lines::write(&mut core, found.loaded.must_renumerate, random)?;
-    let shell = Shell::new(core, journal, started);
+    let saver = if ha.is_some() {
+        Saver::Replicated(Box::new(Standing::new(journal, storage.next_line()?)))
+    } else {
+        crate::startup_lines::write(&mut core, must_renumerate, random)?;
+        Saver::local(journal)
+    };
+    let shell = Shell::new(core, saver, started);
+    let cluster = ha.zip(node).map(|(ha, opened)| Cluster {
+        ha,
+        opened,
+        options,
+    });
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("can't start the runtime: {error}"))?;
     let local = LocalSet::new();
-    local.block_on(&runtime, Service::run(startup, shell, storage, saved))
+    local.block_on(
+        &runtime,
+        Service::run(startup, shell, storage, saved, cluster),
+    )
+}
+
+/// What a node of a cluster needs beyond a single master.
+struct Cluster {
+    ha: HaSettings,
+    opened: Opened,
+    options: LoadOptions,
 }
 
 /// A number nobody can guess, for everything that is chosen at random.
@@ -141,6 +186,7 @@ struct Service<'a> {
     hour: u32,
     charts_hour: u32,
     cpu: CpuTime,
+    follower: Option<Follower>,
 }
 
 struct Signals {
@@ -168,6 +214,7 @@ impl Service<'_> {
         shell: Rc<Shell>,
         storage: Storage,
         mut saved: UnboundedReceiver<Vec<u8>>,
+        cluster: Option<Cluster>,
     ) -> Result<(), String> {
         let mut signals = Signals::watch()?;
         let hour = shell.now().unix / HOUR;
@@ -179,6 +226,7 @@ impl Service<'_> {
             hour,
             charts_hour: shell.now().unix.saturating_sub(CHARTS_OFFSET) / HOUR,
             cpu: CpuTime::default(),
+            follower: None,
         };
         for (port, prefix, module, what) in PORTS {
             let opened = listen_address(&service.startup.config, prefix)
@@ -195,9 +243,27 @@ impl Service<'_> {
                 flushed.saved(buffer);
             }
         });
+        if let Some(cluster) = cluster {
+            service.follower = Some(service.join(cluster)?);
+        }
         service.startup.initialized();
         service.watch(&mut signals).await;
         service.stop().await
+    }
+
+    /// Takes part in the cluster.
+    fn join(&self, cluster: Cluster) -> Result<Follower, String> {
+        let directory =
+            std::env::current_dir().map_err(|error| format!("data directory: {error}"))?;
+        let images_kept = self.shell.core.borrow().settings.images_kept;
+        let storage = Storage::new(directory, images_kept);
+        Follower::start(
+            &self.shell,
+            cluster.ha,
+            storage,
+            cluster.options,
+            &cluster.opened,
+        )
     }
 
     /// Binds a port and begins to accept.
@@ -227,6 +293,7 @@ impl Service<'_> {
                     self.sample();
                     self.hourly();
                 }
+                () = follow(&mut self.follower) => {}
                 _ = signals.hangup.recv() => self.reload(),
                 _ = signals.user1.recv() => {
                     tracing::info!("log extra info");
@@ -254,6 +321,12 @@ impl Service<'_> {
             (core.settings.back_logs, due.then(|| core.ns.freeze()))
         };
         self.shell.rotate(back_logs);
+        if let Some(follower) = &mut self.follower {
+            if view.is_some() {
+                follower.want_image();
+            }
+            return;
+        }
         if let Some(view) = view {
             let report = self.shell.save_report();
             self.storage.save_in_background(view, report);
@@ -331,6 +404,9 @@ impl Service<'_> {
         let settings = Settings::from_config(&config);
         self.shell.set_save_mode(settings.save_mode);
         self.storage.keep(settings.images_kept);
+        if let Some(follower) = &mut self.follower {
+            follower.reconfigure(&settings);
+        }
         match crate::companions::load(&settings, false) {
             Ok(companions) => self.shell.with_core(|core| {
                 core.reconfigure(settings);
@@ -374,6 +450,14 @@ impl Service<'_> {
         for listener in &self.listeners {
             listener.task.abort();
         }
+        if let Some(mut follower) = self.follower.take() {
+            follower.leave().await;
+            self.shell.with_standing(Standing::end);
+            self.save_charts();
+            self.shell.finish();
+            tracing::info!("exited from main loop");
+            return Ok(());
+        }
         self.shell.with_core(Core::prepare_stop);
         self.shell.quiesce().await;
         let back_logs = self.shell.core.borrow().settings.back_logs;
@@ -395,6 +479,14 @@ impl Service<'_> {
         self.shell.finish();
         tracing::info!("exited from main loop");
         Ok(())
+    }
+}
+
+/// Works for the cluster, if there is one.
+async fn follow(follower: &mut Option<Follower>) {
+    match follower {
+        Some(follower) => follower.run().await,
+        None => std::future::pending().await,
     }
 }
 

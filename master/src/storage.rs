@@ -8,7 +8,7 @@ use daemon::log;
 use metadata::View;
 use metadata::image::{self, Loaded};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -153,14 +153,14 @@ impl Storage {
 
     /// Whether there is no metadata file at all.
     pub fn is_empty(&self) -> Result<bool, String> {
-        let listing = datadir::disk::scan(&self.directory, &elsewhere())
+        let listing = datadir::look::scan(&self.disk, &elsewhere())
             .map_err(|error| format!("can't read the data directory: {error}"))?;
         Ok(listing.images.is_empty() && listing.changelogs.is_empty())
     }
 
     /// Number of the line that continues the changelog on disk; 0 when there is none.
     pub fn next_line(&self) -> Result<u64, String> {
-        let listing = datadir::disk::scan(&self.directory, &elsewhere())
+        let listing = datadir::look::scan(&self.disk, &elsewhere())
             .map_err(|error| format!("can't read the data directory: {error}"))?;
         Ok(listing
             .changelogs
@@ -174,13 +174,13 @@ impl Storage {
 
     /// Saves an image now; gives its path.
     pub fn save_now(&self, view: &View) -> io::Result<PathBuf> {
-        write(&self.directory, self.images_kept, view)?;
-        Ok(self.path(datadir::BACK))
+        write(&self.disk, self.images_kept, view)?;
+        Ok(self.newest())
     }
 
     /// Path of the newest image that was saved.
     pub fn newest(&self) -> PathBuf {
-        self.path(datadir::BACK)
+        self.disk.0.join(datadir::BACK)
     }
 
     /// Saves the state of a master that ends: the image becomes `metadata.mfs`.

@@ -340,7 +340,7 @@ impl Follower {
         self.shell.with_standing(|standing| standing.serve(term));
         tracing::info!("this master serves in term {term}");
         self.announce("leader");
-        self.shell.end_turn();
+        self.shell.flush();
     }
 
     fn stop_serving(&mut self) {
@@ -449,7 +449,7 @@ impl Follower {
     /// Freezes the state, and saves a frozen one once everything in it is committed.
     fn make_image(&mut self) {
         if self.image_wanted {
-            self.shell.end_turn();
+            self.shell.flush();
             let taken = self.shell.freeze();
             self.image_wanted = !taken;
         }
@@ -480,6 +480,7 @@ impl Follower {
         let Some(handover) = &self.handover else {
             return;
         };
+        self.shell.flush();
         let settled = !self.shell.is_busy();
         if !settled && Instant::now() < handover.until {
             return;
