@@ -1,0 +1,142 @@
+//! Shows a file system to the kernel.
+
+mod acl;
+mod adapter;
+mod attributes;
+mod buffer;
+mod directories;
+mod files;
+mod groups;
+mod handles;
+mod kernel;
+mod locks;
+mod names;
+mod oplog;
+mod serve;
+mod special;
+mod stats;
+mod task;
+mod xattr;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::runtime::Handle;
+
+use crate::file_system::FileSystem;
+use adapter::Adapter;
+use buffer::BufferPool;
+use kernel::Init;
+use kernel::device::Device;
+use kernel::mount::Mount;
+
+pub use adapter::{CacheMode, FuseOptions};
+pub use kernel::mount::{MountOptions, is_generic};
+pub use special::Special;
+
+/// A mounted file system.
+#[derive(Debug)]
+pub struct Mounted {
+    mount: Mount,
+    threads: Mutex<Vec<JoinHandle<io::Result<()>>>>,
+}
+
+/// Changes that the kernel is told of, one after the other: telling may have to wait.
+const CHANGES_MAX: usize = 10_000;
+
+/// Mounts a file system at a directory and serves it in threads of its own. Returns when the
+/// kernel can use it.
+pub fn mount(
+    fs: &Arc<FileSystem>,
+    point: &Path,
+    mount_options: &MountOptions,
+    options: FuseOptions,
+    special: Special,
+) -> io::Result<Mounted> {
+    let (device, mount) = kernel::mount::mount(point, mount_options)?;
+    let device = Arc::new(device);
+    let init = Init {
+        posix_locks: !options.no_posix_locks,
+        bsd_locks: !options.no_bsd_locks,
+        readdirplus: true,
+    };
+    if let Err(error) = init.handshake(&device) {
+        mount.unmount();
+        return Err(error);
+    }
+    tell_changes(fs, &device);
+    let count = options.threads.max(1);
+    let read_ahead_kib = options.kernel_read_ahead_kib;
+    let adapter = Adapter::new(Arc::clone(fs), options, special);
+    let buffers = Arc::new(BufferPool::default());
+    let mut threads = Vec::with_capacity(count);
+    for number in 0..count {
+        let device = device.try_clone()?;
+        let (adapter, buffers) = (Arc::clone(&adapter), Arc::clone(&buffers));
+        let runtime = Handle::current();
+        threads.push(
+            std::thread::Builder::new()
+                .name(format!("fuse-{number}"))
+                .spawn(move || serve::serve(&adapter, device, &buffers, &runtime))?,
+        );
+    }
+    if read_ahead_kib > 0 {
+        mount.raise_read_ahead(read_ahead_kib);
+    }
+    Ok(Mounted {
+        mount,
+        threads: Mutex::new(threads),
+    })
+}
+
+/// A thread tells the kernel what other sessions changed.
+fn tell_changes(fs: &Arc<FileSystem>, device: &Arc<Device>) {
+    let (sender, receiver) = std::sync::mpsc::sync_channel(CHANGES_MAX);
+    let device = Arc::clone(device);
+    let spawned = std::thread::Builder::new()
+        .name("invalidate".to_owned())
+        .spawn(move || {
+            while let Ok((inode, from, size)) = receiver.recv() {
+                let (from, size): (u64, u64) = (from, size);
+                device.invalidate_inode(inode, from as i64, size as i64);
+            }
+        });
+    match spawned {
+        Ok(_) => fs.on_change(move |inode, from, size| {
+            // When the kernel is so far behind, timeouts have to do.
+            let _ = sender.try_send((u64::from(inode.0), from, size));
+        }),
+        Err(error) => tracing::warn!("changes of others are seen late: {error}"),
+    }
+}
+
+impl Mounted {
+    /// Where it is mounted.
+    pub fn point(&self) -> PathBuf {
+        self.mount.point().to_owned()
+    }
+
+    /// Detaches the file system; the threads end when nobody uses it any more.
+    pub fn unmount(&self) {
+        self.mount.unmount();
+    }
+
+    /// Waits until it is unmounted. Blocks.
+    pub fn wait(&self) -> io::Result<()> {
+        let mut outcome = Ok(());
+        let threads: Vec<_> = self
+            .threads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain(..)
+            .collect();
+        for thread in threads {
+            if let Ok(Err(error)) = thread.join() {
+                outcome = Err(error);
+            }
+        }
+        outcome
+    }
+}
