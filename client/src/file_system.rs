@@ -90,6 +90,8 @@ pub struct FileSystem {
     read_memory: Arc<ReadMemory>,
     /// Counts local changes of lengths.
     changes: AtomicU64,
+    /// Counts changes of names that were made past this file system.
+    names: AtomicU64,
     on_change: OnceLock<OnChange>,
 }
 
@@ -118,6 +120,7 @@ impl FileSystem {
             write_memory: Semaphore::new(write_memory),
             read_memory: ReadMemory::new(options.read_memory),
             changes: AtomicU64::new(0),
+            names: AtomicU64::new(0),
             on_change: OnceLock::new(),
             session,
             options,
@@ -147,6 +150,16 @@ impl FileSystem {
         if let Some(tell) = self.on_change.get() {
             tell(inode, from, size);
         }
+    }
+
+    /// Somebody made or removed names over this session, but not through this value: a tool.
+    pub fn names_changed(&self) {
+        self.names.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often [`FileSystem::names_changed`] was called.
+    pub(crate) fn name_changes(&self) -> u64 {
+        self.names.load(Ordering::Relaxed)
     }
 
     pub(crate) fn places(&self) -> &Places {

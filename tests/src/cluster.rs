@@ -65,6 +65,22 @@ impl Program {
         }
     }
 
+    /// The mfsmount that `LAB_CLIENT` names: `ours`, or the one of the packages.
+    pub fn client_from_env() -> Program {
+        match std::env::var("LAB_CLIENT").as_deref() {
+            Ok("ours") => Program::Ours,
+            _ => Program::Debian,
+        }
+    }
+
+    /// Path of mfsmount.
+    fn mfsmount(&self) -> PathBuf {
+        match self {
+            Program::Debian => PathBuf::from("/usr/bin/mfsmount"),
+            Program::Ours => built_program("mfsmount"),
+        }
+    }
+
     /// Path of the program `name`.
     fn path(&self, name: &str) -> PathBuf {
         match self {
@@ -120,6 +136,8 @@ pub struct ClusterOptions {
     pub metalogger: bool,
     /// Program of that metalogger.
     pub metalogger_program: Program,
+    /// Program of [`Cluster::mount`].
+    pub client: Program,
     /// Further lines for `mfsmaster.cfg`.
     pub master_cfg: String,
     /// Lines of `mfsexports.cfg`.
@@ -139,6 +157,7 @@ impl Default for ClusterOptions {
             disks: 1,
             metalogger: false,
             metalogger_program: Program::metalogger_from_env(),
+            client: Program::client_from_env(),
             master_cfg: "REPLICATIONS_DELAY_INIT = 5\n".to_owned(),
             exports: "* / rw,alldirs,admin,maproot=0:0\n* . rw\n".to_owned(),
             disk_size: "2g".to_owned(),
@@ -402,21 +421,39 @@ impl Cluster {
         .command(self, argument)
     }
 
-    /// Mounts the file system with mfsmount and further arguments; gives the mount point.
+    /// Mounts the file system with the cluster's mfsmount and further arguments; gives the mount
+    /// point.
     pub fn mount(&mut self, name: &str, arguments: &[&str]) -> Result<PathBuf> {
+        let client = self.options.client.clone();
+        self.mount_with(&client, name, arguments)
+    }
+
+    /// Mounts the file system with one of the mfsmounts.
+    pub fn mount_with(
+        &mut self,
+        client: &Program,
+        name: &str,
+        arguments: &[&str],
+    ) -> Result<PathBuf> {
+        let output = self.try_mount(client, name, arguments)?;
         let point = self.root.join(name);
-        fs::create_dir_all(&point)?;
-        let output = run(self
-            .namespace
-            .command("mfsmount")
-            .args(["-H", MASTER_IP])
-            .args(arguments)
-            .arg(&point))?;
         if output.code != 0 {
             bail!("mfsmount: {}{}", output.stdout, output.stderr);
         }
         self.mounts.push(point.clone());
         Ok(point)
+    }
+
+    /// Runs one of the mfsmounts; it may fail. What it said.
+    pub fn try_mount(&self, client: &Program, name: &str, arguments: &[&str]) -> Result<Output> {
+        let point = self.root.join(name);
+        fs::create_dir_all(&point)?;
+        run(self
+            .namespace
+            .command(client.mfsmount())
+            .args(["-H", MASTER_IP])
+            .args(arguments)
+            .arg(&point))
     }
 
     /// Unmounts a mount point.

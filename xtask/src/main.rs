@@ -75,6 +75,8 @@ fn build_programs() -> Result<(), String> {
         "--quiet",
         "--release",
         "--package",
+        "client",
+        "--package",
         "master",
         "--package",
         "metalogger",

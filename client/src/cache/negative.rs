@@ -12,6 +12,7 @@ use super::timed::{CacheCounters, Timed};
 pub(crate) struct Negative {
     names: Timed<(Inode, Box<[u8]>), ()>,
     removals: AtomicU64,
+    epoch: AtomicU64,
 }
 
 impl Negative {
@@ -19,6 +20,7 @@ impl Negative {
         Negative {
             names: Timed::new(keep),
             removals: AtomicU64::new(0),
+            epoch: AtomicU64::new(0),
         }
     }
 
@@ -43,9 +45,12 @@ impl Negative {
         }
     }
 
-    /// Somebody made names that are not known here.
-    pub(crate) fn clear(&self) {
-        self.names.clear();
+    /// Names were made that are not known here, as often as `epoch` says: a higher number than
+    /// before empties the cache.
+    pub(crate) fn heed(&self, epoch: u64) {
+        if self.is_on() && self.epoch.swap(epoch, Ordering::Relaxed) != epoch {
+            self.names.clear();
+        }
     }
 
     /// Counters, and names that were taken out.

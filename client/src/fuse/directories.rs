@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use super::adapter::Adapter;
 use super::kernel::{Header, OpenOut, Reply, directory_buffer};
 use super::special;
+use crate::cache::open_data::Identity;
 use crate::error::{Error, Result};
 use crate::operations::{Listing, Node};
 
@@ -82,7 +83,7 @@ impl OpenListing {
 #[derive(Debug)]
 pub(super) struct DirHandle {
     inode: Inode,
-    reader: (u32, u32, u32),
+    reader: Identity,
     listing: tokio::sync::Mutex<Option<Arc<OpenListing>>>,
     shown: Mutex<Option<Arc<OpenListing>>>,
 }
@@ -91,10 +92,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Open directories by process, user and group.
+type Readers = HashMap<Identity, Vec<Weak<DirHandle>>>;
+
 /// Directories that are open, by reader; and what was changed here since they were listed.
 #[derive(Debug, Default)]
 pub(super) struct OpenDirectories {
-    readers: Mutex<HashMap<(u32, u32, u32), Vec<Weak<DirHandle>>>>,
+    readers: Mutex<Readers>,
     open: AtomicUsize,
     clock: AtomicU64,
     touched: Mutex<Touched>,

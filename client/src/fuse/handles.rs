@@ -39,9 +39,4 @@ impl<T> Handles<T> {
     pub(super) fn remove(&self, number: u64) -> Option<Arc<T>> {
         self.lock().remove(&number)
     }
-
-    /// Everything that is open.
-    pub(super) fn all(&self) -> Vec<Arc<T>> {
-        self.lock().values().cloned().collect()
-    }
 }

@@ -12,6 +12,7 @@ mod kernel;
 mod locks;
 mod names;
 mod oplog;
+mod ranges;
 mod serve;
 mod special;
 mod stats;

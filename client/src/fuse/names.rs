@@ -48,6 +48,7 @@ impl Adapter {
             self.stats.lookup_in_directory();
             return Ok(self.seen(self.fs.mark(), node));
         }
+        self.negative.heed(self.fs.name_changes());
         if self.negative.contains(parent, name) {
             return Err(Error::Os(Errno::NOENT));
         }

@@ -501,10 +501,48 @@ fn dispatch(adapter: &Arc<Adapter>, request: Request<'_>, device: &Arc<Device>, 
             task::run(runtime, async move { me.interrupt(unique).await });
         }
         Operation::Forget => reply.none(),
-        Operation::Fallocate { .. }
-        | Operation::Lseek { .. }
-        | Operation::CopyFileRange(_)
-        | Operation::Destroy
-        | Operation::Unknown => reply.error(Errno::NOSYS),
+        Operation::Fallocate {
+            handle,
+            offset,
+            length,
+            mode,
+        } => {
+            answer!(
+                adapter,
+                header,
+                reply,
+                runtime,
+                Fallocate,
+                |me| me.fallocate(&header, handle, offset, length, mode),
+                |out, ()| out.ok()
+            );
+        }
+        Operation::Lseek {
+            handle,
+            offset,
+            whence,
+        } => {
+            answer!(
+                adapter,
+                header,
+                reply,
+                runtime,
+                Lseek,
+                |me| me.lseek(&header, handle, offset, whence),
+                |out, at| out.offset(at)
+            );
+        }
+        Operation::CopyFileRange(range) => {
+            answer!(
+                adapter,
+                header,
+                reply,
+                runtime,
+                CopyFileRange,
+                |me| me.copy_file_range(&header, &range),
+                |out, size| out.written(size)
+            );
+        }
+        Operation::Destroy | Operation::Unknown => reply.error(Errno::NOSYS),
     }
 }

@@ -51,6 +51,9 @@ operations! {
     Listxattr = "listxattr",
     Getxattr = "getxattr",
     Setxattr = "setxattr",
+    Fallocate = "fallocate",
+    Lseek = "lseek",
+    CopyFileRange = "copy_file_range",
 }
 
 /// Latencies are counted in classes: up to 1 µs, 2 µs, 4 µs, … and the rest.

@@ -9,6 +9,7 @@ mod chunks;
 mod files;
 mod locks;
 mod names;
+mod slices;
 mod trash;
 mod xattr;
 

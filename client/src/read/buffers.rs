@@ -428,13 +428,15 @@ mod tests {
         let plan = buffers.plan(0, 131_072, 100 * MIB, true);
         assert_eq!(
             started(&plan),
-            [(0, 131_072), (131_072, 655_360)],
-            "the read and half a window"
+            [(0, 131_072), (131_072, 655_360), (655_360, 1_179_648)],
+            "the read and the window behind it"
         );
         complete(&plan);
         let plan = buffers.plan(131_072, 262_144, 100 * MIB, true);
-        assert_eq!(started(&plan), [(655_360, 1_179_648)]);
+        assert_eq!(started(&plan), [], "a small rest is not worth a request");
         assert_eq!(plan.wanted.len(), 1);
+        let plan = buffers.plan(655_360, 786_432, 100 * MIB, true);
+        assert_eq!(started(&plan), [(1_179_648, 1_703_936)]);
     }
 
     #[test]

@@ -81,10 +81,10 @@ async fn serve(
         .proxy
         .parse()
         .map_err(|_| Failure::new("master proxy module: can't listen on socket"))?;
-    let proxy = proxy::start(listen, Arc::clone(&session))
+    let fs = FileSystem::new(Arc::clone(&session), data_options(&options)?);
+    let proxy = proxy::start(listen, Arc::clone(&fs))
         .await
         .map_err(|_| Failure::new("master proxy module: can't listen on socket"))?;
-    let fs = FileSystem::new(Arc::clone(&session), data_options(&options)?);
     let special = Special {
         proxy: Some(proxy),
         parameters: params::describe(&options, &session.granted()),

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::Session;
+use client::FileSystem;
 use proto::Status;
 use proto::client::kind;
 use proto::client::message::{Message as _, StatusReply};
@@ -23,7 +23,7 @@ const ANSWER_MAX: usize = 4_000_000 - 12;
 const TOOLS_MAX: usize = 1000;
 
 /// Listens at a port that the system chooses, and serves tools. The address.
-pub async fn start(ip: Ipv4Addr, session: Arc<Session>) -> std::io::Result<SocketAddrV4> {
+pub async fn start(ip: Ipv4Addr, fs: Arc<FileSystem>) -> std::io::Result<SocketAddrV4> {
     let listener = TcpListener::bind((ip, 0)).await?;
     let SocketAddr::V4(address) = listener.local_addr()? else {
         return Err(std::io::ErrorKind::AddrNotAvailable.into());
@@ -36,9 +36,9 @@ pub async fn start(ip: Ipv4Addr, session: Arc<Session>) -> std::io::Result<Socke
             };
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    let session = Arc::clone(&session);
+                    let fs = Arc::clone(&fs);
                     tokio::spawn(async move {
-                        serve(stream, &session).await;
+                        serve(stream, &fs).await;
                         drop(permit);
                     });
                 }
@@ -51,7 +51,7 @@ pub async fn start(ip: Ipv4Addr, session: Arc<Session>) -> std::io::Result<Socke
 }
 
 /// Passes requests on until something is wrong.
-async fn serve(mut stream: TcpStream, session: &Session) -> Option<()> {
+async fn serve(mut stream: TcpStream, fs: &FileSystem) -> Option<()> {
     // Without it answers are only slower.
     let _ = stream.set_nodelay(true);
     let mut input = bytes::BytesMut::new();
@@ -84,9 +84,12 @@ async fn serve(mut stream: TcpStream, session: &Session) -> Option<()> {
             kind::NOP => continue,
             _ => {
                 let (msgid, request) = payload.split_first_chunk::<4>()?;
-                let reply = session.ask_raw(kind, request).await;
+                let reply = fs.session().ask_raw(kind, request).await;
                 match reply {
                     Ok(reply) if reply.payload().len() <= ANSWER_MAX => {
+                        if kind == kind::SNAPSHOT {
+                            fs.names_changed();
+                        }
                         put_frame(&mut out, kind::reply(kind), |out| {
                             out.extend_from_slice(msgid);
                             out.extend_from_slice(reply.payload().get(4..).unwrap_or_default());
@@ -98,7 +101,7 @@ async fn serve(mut stream: TcpStream, session: &Session) -> Option<()> {
                                 msgid: u32::from_be_bytes(*msgid),
                                 status,
                             }
-                            .encode(session.version(), out);
+                            .encode(fs.session().version(), out);
                         });
                     }
                     _ => return None,

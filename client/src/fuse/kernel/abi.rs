@@ -44,7 +44,6 @@ pub(crate) mod opcode {
     pub(crate) const OPENDIR: u32 = 27;
     pub(crate) const READDIR: u32 = 28;
     pub(crate) const RELEASEDIR: u32 = 29;
-    pub(crate) const FSYNCDIR: u32 = 30;
     pub(crate) const GETLK: u32 = 31;
     pub(crate) const SETLK: u32 = 32;
     pub(crate) const SETLKW: u32 = 33;
@@ -105,5 +104,4 @@ pub(crate) const LK_FLOCK: u32 = 1;
 /// Codes of notifications.
 pub(crate) mod notify {
     pub(crate) const INVAL_INODE: i32 = 2;
-    pub(crate) const INVAL_ENTRY: i32 = 3;
 }

@@ -86,19 +86,4 @@ impl Device {
         body.n64(length as u64);
         self.write(&[IoSlice::new(&body)]);
     }
-
-    /// Tells the kernel to forget a name. May wait like [`Device::invalidate_inode`].
-    pub(crate) fn invalidate_entry(&self, parent: u64, name: &[u8]) {
-        let length = OUT_HEADER_LEN + 16 + name.len() + 1;
-        let mut body = Vec::with_capacity(length);
-        body.n32(length as u32);
-        body.n32(notify::INVAL_ENTRY as u32);
-        body.n64(0);
-        body.n64(parent);
-        body.n32(name.len() as u32);
-        body.n32(0);
-        body.extend_from_slice(name);
-        body.push(0);
-        self.write(&[IoSlice::new(&body)]);
-    }
 }

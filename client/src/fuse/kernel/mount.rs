@@ -4,7 +4,6 @@ use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -217,13 +216,4 @@ impl Mount {
     pub(crate) fn point(&self) -> &Path {
         &self.point
     }
-}
-
-/// The path as the kernel lists it.
-pub(crate) fn absolute(point: &Path) -> io::Result<PathBuf> {
-    let path = std::fs::canonicalize(point)?;
-    if path.as_os_str().as_bytes().contains(&0) {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    Ok(path)
 }
