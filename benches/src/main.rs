@@ -1,6 +1,7 @@
 //! Ours and MooseFS's master in one interleaved run, as ratios, with CPU time.
 
 mod archive;
+mod data;
 mod load;
 mod memory;
 mod request;
@@ -66,6 +67,15 @@ enum What {
         #[arg(long)]
         ours_only: bool,
     },
+    /// Chunkservers: reading, writing, chains, random access, alone and through a mount.
+    Data {
+        /// Interleaved rounds; the medians are reported.
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+        /// Volume of each sequential step, MiB.
+        #[arg(long, default_value_t = 512)]
+        mebibytes: u32,
+    },
     /// Reply times under a paced load while the image of the full hour is written.
     Save {
         /// Files to create, in millions.
@@ -104,6 +114,7 @@ fn main() -> Result<()> {
             ours_only,
         } => memory::report(millions, ours_only),
         What::Archive { files, ours_only } => archive::report(files, ours_only),
+        What::Data { rounds, mebibytes } => data::report(rounds, mebibytes),
         What::Save {
             millions,
             ours_only,

@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// … and within this one when the disk hangs.
 const PATIENCE_STALLED: Duration = Duration::from_secs(2);
+/// A chunk that was not made within this time is made on another server.
+const CREATE_PATIENCE: Duration = Duration::from_secs(3);
 /// "As it is" as a length of the general command.
 const SAME_LENGTH: u32 = u32::MAX;
 
@@ -254,13 +256,34 @@ async fn create(server: &Arc<Server>, chunk: ChunkId, version: ChunkVersion) -> 
         return Err(Status::ChunkExist);
     }
     let disk = server.store.choose()?;
-    let on = Arc::clone(&disk);
-    on_disk(server, &disk, move |store| {
-        store.create(&on, chunk, version).map(|_| ())
-    })
-    .await?;
-    server.counters.creations.add(1);
-    Ok(())
+    let (task, on) = (Arc::clone(server), Arc::clone(&disk));
+    let mut made = tokio::spawn(async move {
+        let store = Arc::clone(&task.store);
+        let made = disk
+            .pool
+            .run(move || store.create(&on, chunk, version))
+            .await;
+        made.unwrap_or(Err(Status::NotDone)).map(|_| ())
+    });
+    match tokio::time::timeout(CREATE_PATIENCE, &mut made).await {
+        Ok(Ok(Ok(()))) => {
+            server.counters.creations.add(1);
+            Ok(())
+        }
+        Ok(Ok(Err(status))) => Err(status),
+        Ok(Err(_)) => Err(Status::Io),
+        Err(_) => {
+            // The disk hangs. The master goes on without it: what comes late is taken back.
+            let server = Arc::clone(server);
+            tokio::spawn(async move {
+                if let Ok(Ok(())) = made.await {
+                    // A copy that stays is one that the master does not know: it removes it.
+                    let _ = delete(&server, chunk, version).await;
+                }
+            });
+            Err(Status::NotDone)
+        }
+    }
 }
 
 async fn delete(server: &Arc<Server>, chunk: ChunkId, version: ChunkVersion) -> Result<(), Status> {
