@@ -1,6 +1,7 @@
 //! Reading a metadata file into a namespace: order, versions and endings of sections
 //! (metadata-and-changelog §1.3, §1.8); what the sections hold is read by the modules below.
 
+mod ahead;
 mod edges;
 mod newer;
 mod nodes;
@@ -113,6 +114,7 @@ struct Loader<'a> {
     /// The section being read.
     section: Option<Section>,
     edges: edges::EdgesSeen,
+    ahead: ahead::Ahead,
     /// Place of each chunk by its number, when the chunks were read first.
     places: Vec<u32>,
     /// Bytes left behind the section of chunks when it has been read before its turn.
@@ -135,6 +137,7 @@ impl<'a> Loader<'a> {
             container: CONTAINER_2_0,
             section: None,
             edges: edges::EdgesSeen::default(),
+            ahead: ahead::Ahead::default(),
             places: Vec::new(),
             chunks_read: None,
             lost: Vec::new(),
@@ -284,9 +287,12 @@ impl<'a> Loader<'a> {
                 self.chunks_read = Some(self.reader.remaining());
                 break;
             }
-            let length = usize::try_from(length).unwrap_or(usize::MAX);
-            if self.reader.bytes(length).is_err() {
+            let bytes = usize::try_from(length).unwrap_or(usize::MAX);
+            if self.reader.bytes(bytes).is_err() {
                 break;
+            }
+            if header.name == Section::Edges.name() {
+                self.ahead.edge_bytes = length;
             }
         }
         self.reader = start;

@@ -29,6 +29,51 @@ pub struct Names {
     bound: u32,
 }
 
+/// Texts that are stored one after the other and written a page at a time: to look up the page of
+/// each costs more than to copy it. Until [`Batch::flush`] nothing else may be stored.
+#[derive(Debug, Default)]
+pub struct Batch(Vec<[u8; UNIT]>);
+
+impl Batch {
+    /// See [`Names::insert`].
+    #[inline]
+    pub fn insert(&mut self, names: &mut Names, text: &[u8]) -> Option<Offset> {
+        let units = units(text.len());
+        let offset = names.bound.checked_add(self.0.len() as u32)?;
+        let place = offset as usize % PAGE;
+        if place == 0 {
+            self.flush(names)?;
+        }
+        if units == 0 || units > PAGE - place {
+            self.flush(names)?;
+            return names.insert(text);
+        }
+        let (whole, rest) = text.as_chunks::<UNIT>();
+        self.0.extend_from_slice(whole);
+        if !rest.is_empty() {
+            let mut last = [0; UNIT];
+            last[..rest.len()].copy_from_slice(rest);
+            self.0.push(last);
+        }
+        Some(offset)
+    }
+
+    /// Writes what has been collected.
+    pub fn flush(&mut self, names: &mut Names) -> Option<()> {
+        if !self.0.is_empty() {
+            let start = names.extend(self.0.len())?;
+            let room = names.pages.run_mut(start, self.0.len());
+            room.copy_from_slice(&self.0);
+            self.0.clear();
+        }
+        Some(())
+    }
+}
+
+/// Pages without texts.
+#[derive(Debug)]
+pub struct SparePages(Pages<[u8; UNIT], PAGE>);
+
 /// See [`Names::cursor`].
 #[derive(Debug)]
 pub struct NamesCursor<'a>(Cursor<'a, [u8; UNIT], PAGE>);
@@ -77,6 +122,23 @@ impl Names {
     pub fn get(&self, offset: Offset, bytes: usize) -> &[u8] {
         let run = self.pages.run(offset, units(bytes)).as_flattened();
         run.get(..bytes).unwrap_or_default()
+    }
+
+    /// Pages for so many bytes of texts, see [`Names::adopt`].
+    pub fn pages_for(bytes: usize) -> SparePages {
+        let mut pages = Pages::default();
+        pages.reach(u32::try_from(units(bytes)).unwrap_or(u32::MAX));
+        SparePages(pages)
+    }
+
+    /// Takes pages that were made in advance.
+    pub fn adopt(&mut self, spare: SparePages) {
+        self.pages.adopt(spare.0);
+    }
+
+    /// Drops pages that were made in advance and never used.
+    pub fn drop_unused(&mut self) {
+        self.pages.truncate(self.bound);
     }
 
     /// A reader of texts that lie near each other.
@@ -162,7 +224,7 @@ impl Names {
 
 #[cfg(test)]
 mod tests {
-    use super::{Names, TEXT_BYTES_MAX};
+    use super::{Batch, Names, TEXT_BYTES_MAX};
 
     #[test]
     fn texts_come_back_and_room_is_used_again() {
@@ -192,6 +254,29 @@ mod tests {
             names.bound
         );
         assert_eq!(offsets[0], 0, "an empty text has no room");
+    }
+
+    #[test]
+    fn a_batch_stores_what_single_insertions_store() {
+        // Texts of twelve bytes end exactly with a page.
+        let lengths: [fn(usize) -> usize; 2] = [|_| 12, |n| n * 37 % 300];
+        for length in lengths {
+            let mut names = Names::default();
+            let mut batch = Batch::default();
+            let texts: Vec<Vec<u8>> = (0..5000usize)
+                .map(|n| vec![n as u8 | 1; length(n)])
+                .collect();
+            let offsets: Vec<_> = texts
+                .iter()
+                .map(|text| batch.insert(&mut names, text).expect("room"))
+                .collect();
+            batch.flush(&mut names).expect("room");
+            let more = names.insert(b"behind").expect("room");
+            for (text, offset) in texts.iter().zip(offsets) {
+                assert_eq!(names.get(offset, text.len()), text);
+            }
+            assert_eq!(names.get(more, 6), b"behind");
+        }
     }
 
     #[test]

@@ -47,8 +47,7 @@ impl<T: Clone + Default, const N: usize> Pages<T, N> {
             self.groups.resize(group + 1, None);
         }
         let pages = self.groups[group].get_or_insert_with(|| Arc::new([const { None }; GROUP]));
-        let page = Arc::make_mut(pages)[page]
-            .get_or_insert_with(|| Arc::new(std::array::from_fn(|_| T::default())));
+        let page = Arc::make_mut(pages)[page].get_or_insert_with(Self::new_page);
         Arc::make_mut(page)
     }
 
@@ -99,10 +98,73 @@ impl<T: Clone + Default, const N: usize> Pages<T, N> {
         }
     }
 
-    /// Makes all pages up to that of an index.
-    pub fn reach(&mut self, index: u32) {
-        for page in 0..=index >> Self::SHIFT {
-            self.page_mut(page << Self::SHIFT);
+    /// Makes all pages up to that of an index, on all processors: new memory costs more than what is
+    /// put into it.
+    pub fn reach(&mut self, index: u32)
+    where
+        T: Send + Sync,
+    {
+        let pages = (index >> Self::SHIFT) as usize + 1;
+        let groups = pages.div_ceil(GROUP);
+        if groups > self.groups.len() {
+            self.groups.resize(groups, None);
+        }
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let part = groups.div_ceil(threads);
+        let (own, others) = self.groups[..groups].split_at_mut(part);
+        std::thread::scope(|scope| {
+            for (number, groups) in others.chunks_mut(part).enumerate() {
+                let pages = pages - (number + 1) * part * GROUP;
+                scope.spawn(move || Self::make_pages(groups, pages));
+            }
+            Self::make_pages(own, pages);
+        });
+    }
+
+    /// Makes the first `pages` pages of these groups.
+    fn make_pages(groups: &mut [Option<Group<T, N>>], pages: usize) {
+        let mut left = pages;
+        for group in groups {
+            let group = group.get_or_insert_with(|| Arc::new([const { None }; GROUP]));
+            let count = left.min(GROUP);
+            for page in &mut Arc::make_mut(group)[..count] {
+                page.get_or_insert_with(Self::new_page);
+            }
+            left -= count;
+        }
+    }
+
+    fn new_page() -> Page<T, N> {
+        Arc::new(std::array::from_fn(|_| T::default()))
+    }
+
+    /// Takes pages from `spare` where there are none.
+    pub fn adopt(&mut self, spare: Self) {
+        if self.groups.len() < spare.groups.len() {
+            self.groups.resize(spare.groups.len(), None);
+        }
+        for (own, spare) in self.groups.iter_mut().zip(spare.groups) {
+            match (own, spare) {
+                (own @ None, spare) => *own = spare,
+                (Some(own), Some(mut spare)) => {
+                    let pages = Arc::make_mut(own).iter_mut();
+                    for (own, spare) in pages.zip(Arc::make_mut(&mut spare)) {
+                        if own.is_none() {
+                            *own = spare.take();
+                        }
+                    }
+                }
+                (Some(_), None) => {}
+            }
+        }
+    }
+
+    /// Drops the pages that lie wholly at `bound` or above.
+    pub fn truncate(&mut self, bound: u32) {
+        let pages = (bound as usize).div_ceil(N);
+        self.groups.truncate(pages.div_ceil(GROUP));
+        if let Some(Some(last)) = self.groups.get_mut(pages / GROUP) {
+            Arc::make_mut(last)[pages % GROUP..].fill(None);
         }
     }
 
@@ -281,6 +343,19 @@ impl<T: Reusable, const N: usize> Slab<T, N> {
         Some(index)
     }
 
+    /// Stores records at [`Slab::bound`] and behind; `None` when there are no such indexes.
+    pub fn append(&mut self, mut records: &[T]) -> Option<()> {
+        while !records.is_empty() {
+            let room = self.pages.run_mut(self.bound, records.len());
+            let (now, later) = records.split_at(room.len());
+            room.clone_from_slice(now);
+            self.bound = self.bound.checked_add(now.len() as u32)?;
+            self.live += now.len() as u32;
+            records = later;
+        }
+        Some(())
+    }
+
     /// Gives an index back.
     #[inline]
     pub fn remove(&mut self, index: u32) {
@@ -302,6 +377,16 @@ impl<T: Reusable, const N: usize> Slab<T, N> {
     #[inline]
     pub fn get_mut(&mut self, index: u32) -> Option<&mut T> {
         self.pages.get_mut(index)
+    }
+
+    /// Takes the pages of `spare`, which holds no record, where there are none.
+    pub fn adopt(&mut self, spare: Pages<T, N>) {
+        self.pages.adopt(spare);
+    }
+
+    /// Drops pages that were made in advance and never used.
+    pub fn drop_unused(&mut self) {
+        self.pages.truncate(self.bound);
     }
 
     /// See [`Pages::cursor`].
@@ -411,6 +496,29 @@ mod tests {
             assert_eq!(cursor.run(index, 3), pages.run(index, 3), "{index}");
         }
         assert_eq!(cursor.get(1 << 20), None);
+    }
+
+    #[test]
+    fn pages_can_be_made_ahead_taken_over_and_dropped() {
+        const GROUP_RECORDS: u32 = 4 * super::GROUP as u32;
+        let mut ahead = Pages::<u32, 4>::default();
+        let last = 3 * GROUP_RECORDS + 9;
+        ahead.reach(last);
+        assert_eq!(ahead.iter().count() as u32, last + 3, "whole pages");
+        let mut pages = Pages::<u32, 4>::default();
+        for index in [2, GROUP_RECORDS + 1] {
+            *pages.slot(index) = 7;
+        }
+        pages.adopt(ahead);
+        assert_eq!(pages.get(2), Some(&7));
+        assert_eq!(pages.get(GROUP_RECORDS + 1), Some(&7));
+        assert_eq!(pages.get(last), Some(&0));
+        assert_eq!(pages.get(last + 3), None);
+        for bound in [2 * GROUP_RECORDS + 5, 2 * GROUP_RECORDS, 9, 8, 0] {
+            pages.truncate(bound);
+            let there = bound.div_ceil(4) * 4;
+            assert_eq!(pages.iter().count() as u32, there, "{bound}");
+        }
     }
 
     #[test]

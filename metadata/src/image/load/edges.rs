@@ -5,6 +5,7 @@ use super::{Loader, Outcome};
 use crate::image::{Problem, problem::Edge};
 use crate::store::dirs::DirStats;
 use crate::store::edge::EdgeRecord as Stored;
+use crate::store::names;
 use crate::store::node::NodeRecord as Node;
 use crate::store::pages::Exclusive;
 use crate::store::{DETACHED_PATH_BYTES_MAX, FIRST_EDGE_ID, Store};
@@ -39,6 +40,45 @@ struct Group {
     last_id: u64,
 }
 
+/// Names that are stored together: the records and texts that follow each other are written a page at
+/// a time.
+#[derive(Debug, Default)]
+struct Batch {
+    edges: Vec<Stored>,
+    names: names::Batch,
+}
+
+/// Records that are collected.
+const BATCH: usize = 512;
+
+impl Batch {
+    /// The record of an edge that may not have been written yet.
+    fn get_mut<'b>(&'b mut self, store: &'b mut Store, at: u32) -> Option<&'b mut Stored> {
+        match at.checked_sub(store.edges.bound()) {
+            Some(place) => self.edges.get_mut(place as usize),
+            None => store.edges.get_mut(at),
+        }
+    }
+
+    /// Adds a record; where it will be.
+    #[inline]
+    fn insert(&mut self, store: &mut Store, name: &[u8], mut edge: Stored) -> Option<u32> {
+        if self.edges.len() >= BATCH {
+            self.flush(store)?;
+        }
+        edge.name = self.names.insert(&mut store.names, name)?;
+        let at = store.edges.bound().checked_add(self.edges.len() as u32)?;
+        self.edges.push(edge);
+        Some(at)
+    }
+
+    fn flush(&mut self, store: &mut Store) -> Option<()> {
+        store.edges.append(&self.edges)?;
+        self.edges.clear();
+        self.names.flush(&mut store.names)
+    }
+}
+
 /// All inodes, see [`crate::store::pages::Pages::exclusive`].
 type NodePages<'p> = Exclusive<'p, Node, 256>;
 
@@ -53,6 +93,19 @@ fn node_in<'p>(pages: &'p mut NodePages<'_>, inode: Inode) -> Option<&'p mut Nod
 /// The last bytes of a name that is too long.
 fn cut(name: &[u8], max: usize) -> &[u8] {
     &name[name.len().saturating_sub(max)..]
+}
+
+/// The record of an entry behind `prev`, whose name has no place yet.
+fn stored(edge: &EdgeRecord<'_>, name: &[u8], prev: u32) -> Stored {
+    Stored {
+        edge_id: edge.edge_id,
+        parent: edge.parent.0,
+        child: edge.child.0,
+        prev,
+        // At most 255.
+        name_bytes: name.len() as u16,
+        ..Stored::default()
+    }
 }
 
 fn shown(edge: &EdgeRecord<'_>) -> Edge {
@@ -72,21 +125,27 @@ impl<'a> Loader<'a> {
         // Above the first: new entries get 0 until the numbers are given anew.
         self.namespace.store.next_edge_id = next_edge.unwrap_or(FIRST_EDGE_ID + 1);
         let inodes = self.namespace.store.totals.inodes as usize;
+        self.edges.hashes = self.ahead.take(&mut self.namespace.store);
         self.edges.hashes.reserve(inodes);
         let mut nodes = std::mem::take(&mut self.namespace.store.nodes);
         let mut pages = nodes.exclusive();
         let mut group = Group::default();
+        let mut batch = Batch::default();
         let mut detached = Vec::new();
         while let Some(edge) = self.next(|reader| EdgeRecord::decode(reader, version))? {
             let name = self.name_of(&edge)?;
             if edge.parent == Inode(0) {
                 detached.push((edge, name, self.record));
             } else {
-                self.edge(edge, &name, &mut group, &mut pages)?;
+                self.edge(edge, &name, &mut group, &mut pages, &mut batch)?;
             }
         }
+        let written = batch.flush(&mut self.namespace.store);
+        written.ok_or(Problem::OutOfMemory)?;
         self.close_group(&group, &mut pages);
         self.namespace.store.nodes = nodes;
+        self.namespace.store.edges.drop_unused();
+        self.namespace.store.names.drop_unused();
         for (edge, name, record) in detached {
             self.record = record;
             self.detached_edge(edge, &name)?;
@@ -134,6 +193,7 @@ impl<'a> Loader<'a> {
         name: &[u8],
         group: &mut Group,
         pages: &mut NodePages<'_>,
+        batch: &mut Batch,
     ) -> Outcome<()> {
         let Some(child) = node_in(pages, edge.child) else {
             return self.problem(Problem::EdgeNoChild(shown(&edge)));
@@ -147,7 +207,7 @@ impl<'a> Loader<'a> {
         if edge.parent != group.parent {
             self.close_group(group, pages);
             *group = Group::default();
-            if !self.open_group(&edge, group, pages)? {
+            if !self.open_group(&edge, group, pages, batch)? {
                 self.edges.stray.push((edge.child, name.into()));
                 return Ok(());
             }
@@ -156,15 +216,24 @@ impl<'a> Loader<'a> {
             self.edges.unordered = true;
         }
         group.last_id = edge.edge_id;
-        let at = self.store_edge(&edge, name, group.last)?;
+        let stored = stored(&edge, name, group.last);
+        let store = &mut self.namespace.store;
+        let at = batch.insert(store, name, stored);
+        let at = at.ok_or(Problem::OutOfMemory)?;
         if group.last == 0 {
             group.first = at;
-        } else if let Some(last) = self.namespace.store.edges.get_mut(group.last) {
+        } else if let Some(last) = batch.get_mut(store, group.last) {
             last.next = at;
         }
+        let hash = self.namespace.index.hash(edge.parent.0, name);
+        self.edges.hashes.push((hash, at));
         group.last = at;
         group.entries += 1;
         if let Some(child) = node_in(pages, edge.child) {
+            if child.names != 0 {
+                let written = batch.flush(&mut self.namespace.store);
+                written.ok_or(Problem::OutOfMemory)?;
+            }
             let (stats, is_dir) = self.name_child(at, &edge, child);
             group.stats = group.stats.plus(stats);
             group.subdirectories += u32::from(is_dir);
@@ -178,6 +247,7 @@ impl<'a> Loader<'a> {
         edge: &EdgeRecord<'_>,
         group: &mut Group,
         pages: &mut NodePages<'_>,
+        batch: &mut Batch,
     ) -> Outcome<bool> {
         let Some(parent) = node_in(pages, edge.parent) else {
             self.problem(Problem::EdgeNoParent(shown(edge)))?;
@@ -190,8 +260,8 @@ impl<'a> Loader<'a> {
         group.parent = edge.parent;
         (group.first, group.last) = (parent.first_entry(), parent.last_entry());
         if group.last != 0 {
-            let store = &self.namespace.store;
-            group.last_id = store.edges.get(group.last).map_or(0, |last| last.edge_id);
+            let last = batch.get_mut(&mut self.namespace.store, group.last);
+            group.last_id = last.map_or(0, |last| last.edge_id);
             self.problem(Problem::EdgeSequence(shown(edge)))?;
         }
         Ok(true)
@@ -214,19 +284,10 @@ impl<'a> Loader<'a> {
 
     fn store_edge(&mut self, edge: &EdgeRecord<'_>, name: &[u8], prev: u32) -> Outcome<u32> {
         let namespace = &mut self.namespace;
+        let text = namespace.store.names.insert(name);
         let stored = Stored {
-            edge_id: edge.edge_id,
-            parent: edge.parent.0,
-            child: edge.child.0,
-            prev,
-            name: namespace
-                .store
-                .names
-                .insert(name)
-                .ok_or(Problem::OutOfMemory)?,
-            // At most 255.
-            name_bytes: name.len() as u16,
-            ..Stored::default()
+            name: text.ok_or(Problem::OutOfMemory)?,
+            ..stored(edge, name, prev)
         };
         let hash = namespace.index.hash(edge.parent.0, name);
         let at = namespace.store.edges.insert(stored);

@@ -75,6 +75,7 @@ impl<'a> Loader<'a> {
         if header.max_inode >> 8 <= nodes_max / INODES_PER_PAGE_MIN + PAGES_MIN {
             nodes.reach(header.max_inode);
         }
+        self.ahead.begin(nodes_max);
         let mut pages = nodes.exclusive();
         let mut records = std::mem::take(&mut self.namespace.chunks.records);
         let places = std::mem::take(&mut self.places);
