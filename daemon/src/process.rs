@@ -134,18 +134,12 @@ pub fn raise_limits(config: &Config, open_files: u64) {
 
 fn set_open_files(wanted: u64) {
     let limits = rustix::process::getrlimit(Resource::Nofile);
-    // Never lower than what the process has been given.
-    let enough = limits.current.is_none_or(|current| current >= wanted);
-    let raised = Rlimit {
+    // The number that the original sets, also when the process has been given more.
+    let exact = Rlimit {
         current: Some(wanted),
         maximum: limits.maximum.map(|maximum| maximum.max(wanted)),
     };
-    if enough {
-        let current = limits.current.unwrap_or(wanted);
-        info!("open files limit has been set to: {}", current.max(wanted));
-        return;
-    }
-    if setrlimit(Resource::Nofile, raised).is_ok() {
+    if setrlimit(Resource::Nofile, exact).is_ok() {
         info!("open files limit has been set to: {wanted}");
         return;
     }
@@ -155,7 +149,7 @@ fn set_open_files(wanted: u64) {
         maximum: limits.maximum,
     };
     match setrlimit(Resource::Nofile, lowered) {
-        Ok(()) => warn!("open files limit has been set to: {possible} (wanted: {wanted})"),
+        Ok(()) => warn!("open files limit has been set to: {possible}"),
         Err(errno) => warn!("can't change open files limit: {}", describe(&errno.into())),
     }
 }

@@ -143,6 +143,16 @@ pub fn select<'a>(exports: &'a [Export], query: &Query<'_>) -> Result<&'a Export
     chosen.ok_or(refusal)
 }
 
+/// Whether a client gets the same from two files: the lines that admit it are the same, in the same
+/// order, whatever its password.
+pub fn is_same_for(old: &[Export], new: &[Export], query: &Query<'_>) -> bool {
+    let path = query.path.trim_matches('/');
+    let admitting = |export: &&Export| export.admits(query, path);
+    old.iter()
+        .filter(admitting)
+        .eq(new.iter().filter(admitting))
+}
+
 /// The right answer to a challenge: MD5 of its first half, the password's MD5 and its second half.
 pub fn expected_passcode(password: &[u8; 16], challenge: &[u8; 32]) -> [u8; 16] {
     let (first, second) = challenge.split_at(16);

@@ -189,7 +189,8 @@ impl Namespace {
     }
 
     /// WRITE: the slot gets a chunk that may be written, locked for 120 s; `server_op` when
-    /// chunkservers are asked (then the version of an own chunk rises).
+    /// chunkservers are asked (then the version of an own chunk rises), `changes_mtime` for clients
+    /// that do not send times themselves (before 3.0.74).
     ///
     /// # Errors
     /// 3 no such inode, 1 not a file, 10 slot too high, 9 no room.
@@ -199,15 +200,16 @@ impl Namespace {
         inode: Inode,
         index: u32,
         server_op: bool,
+        changes_mtime: bool,
     ) -> Result<ChunkId, Status> {
-        let chunk = self.apply_write(tx, inode, index, server_op, false)?;
+        let chunk = self.apply_write(tx, inode, index, server_op, changes_mtime)?;
         self.log(
             tx,
             &Entry::Write {
                 inode,
                 index,
                 increase_version: server_op,
-                can_mtime: false,
+                can_mtime: changes_mtime,
                 chunk,
             },
         );

@@ -287,7 +287,8 @@ impl Namespace {
         Ok(())
     }
 
-    /// WRITE_CHUNK_END: the length, without the unlock (§12.4); whether it grew.
+    /// WRITE_CHUNK_END: the length, without the unlock (§12.4); whether it grew. `changes_mtime` for
+    /// clients that do not send times themselves (before 3.0.74).
     ///
     /// # Errors
     /// In this order: 1 disabled, 33 read-only; with a length: 3 no such inode, 1 not a file, 10 too
@@ -298,6 +299,7 @@ impl Namespace {
         who: &Caller,
         inode: Inode,
         length: u64,
+        changes_mtime: bool,
     ) -> Result<bool, Status> {
         who.permit(disable::WRITE)?;
         who.writes()?;
@@ -318,7 +320,7 @@ impl Namespace {
         if self.over_quota_of(inode, added) {
             return Err(Status::Quota);
         }
-        self.set_length(tx, inode, length, false)?;
+        self.set_length(tx, inode, length, changes_mtime)?;
         Ok(true)
     }
 }

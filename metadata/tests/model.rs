@@ -350,7 +350,7 @@ impl Subject {
             Step::Write(at, index) => {
                 let inode = self.find(at)?;
                 let (ns, mut tx) = self.tx();
-                ns.write_chunk(&mut tx, inode, *index, true)?;
+                ns.write_chunk(&mut tx, inode, *index, true, false)?;
             }
             Step::Trunc(at, index) => {
                 let inode = self.find(at)?;

@@ -22,6 +22,8 @@ struct Purpose {
     slot: u32,
     /// What the slot held before.
     previous: ChunkId,
+    /// Whether a write changes mtime and ctime.
+    changes_mtime: bool,
 }
 
 /// An operation that some chunkserver has not answered.
@@ -130,6 +132,7 @@ impl Chunks {
             inode: request.inode,
             slot: request.index,
             previous: id,
+            changes_mtime: false,
         };
         let length = request.length_in_chunk;
         let result = self.ready(cx, id, false).and_then(|chunk| {
@@ -196,7 +199,13 @@ impl Chunks {
         let want = Want::at_creation(cx.ns, request.class).ok_or(Status::Einval)?;
         let servers = self.choose(cx.now, &want, request.client_ip)?;
         let (ns, mut tx) = cx.parts();
-        let id = ns.write_chunk(&mut tx, request.inode, request.index, true)?;
+        let id = ns.write_chunk(
+            &mut tx,
+            request.inode,
+            request.index,
+            true,
+            request.changes_mtime,
+        )?;
         let chunk = Chunk::find(cx.ns, id).ok_or(Status::NoChunk)?;
         let purpose = write_purpose(request, ChunkId::HOLE);
         let command = Command::Create {
@@ -230,7 +239,13 @@ impl Chunks {
             return self.raise_version(cx, &chunk, write_purpose(request, id), None);
         }
         let (ns, mut tx) = cx.parts();
-        ns.write_chunk(&mut tx, request.inode, request.index, false)?;
+        ns.write_chunk(
+            &mut tx,
+            request.inode,
+            request.index,
+            false,
+            request.changes_mtime,
+        )?;
         self.set_writing(chunk.index, true);
         Ok(Progress::Granted(ChunkGrant {
             chunk: id,
@@ -249,7 +264,13 @@ impl Chunks {
     ) -> Result<Progress, Status> {
         let (ns, mut tx) = cx.parts();
         match length {
-            None => ns.write_chunk(&mut tx, purpose.inode, purpose.slot, true)?,
+            None => ns.write_chunk(
+                &mut tx,
+                purpose.inode,
+                purpose.slot,
+                true,
+                purpose.changes_mtime,
+            )?,
             Some(_) => ns.trunc_chunk(&mut tx, purpose.inode, purpose.slot)?,
         };
         let raised = Chunk::find(cx.ns, chunk.id()).ok_or(Status::NoChunk)?;
@@ -319,7 +340,13 @@ impl Chunks {
             .collect();
         let (ns, mut tx) = cx.parts();
         let id = match length {
-            None => ns.write_chunk(&mut tx, purpose.inode, purpose.slot, true)?,
+            None => ns.write_chunk(
+                &mut tx,
+                purpose.inode,
+                purpose.slot,
+                true,
+                purpose.changes_mtime,
+            )?,
             Some(_) => ns.trunc_chunk(&mut tx, purpose.inode, purpose.slot)?,
         };
         let chunk = Chunk::find(cx.ns, id).ok_or(Status::NoChunk)?;
@@ -641,6 +668,7 @@ fn write_purpose(request: &WriteRequest, previous: ChunkId) -> Purpose {
         inode: request.inode,
         slot: request.index,
         previous,
+        changes_mtime: request.changes_mtime,
     }
 }
 

@@ -231,12 +231,14 @@ fn change_class(
         admin_only(who)?;
     }
     let new = request.definition.ok_or(Status::Einval)?;
-    if metadata::storage_class::is_valid_name(request.name)
-        && core.ns.classes().find(request.name).is_none()
-    {
-        return Err(Status::NoSuchClass);
-    }
     let wants = |bit: u16| mask & bit != 0;
+    if metadata::storage_class::is_valid_name(request.name) {
+        let classes = core.ns.classes();
+        let class = classes.find(request.name).ok_or(Status::NoSuchClass)?;
+        if mask != 0 && is_predefined(class) && !wants(change::FORCE) {
+            return Err(Status::Eperm);
+        }
+    }
     let list =
         |bit: u16, list: &List<'_, CopyLabels>| wants(bit).then(|| label_list(list)).transpose();
     let changes = ClassChange {

@@ -382,15 +382,18 @@ fn end_write(
         return Err(Status::Erofs);
     }
     let inode = core.inode_or_open(who, request.inode, true)?;
+    let changes_mtime = sets_times(conn, request.flags);
     // Beyond this point the writer is done, whatever the length comes to: the chunk is unlocked.
     let grown = if request.length == 0 {
         Ok(false)
     } else {
         let (ns, mut tx) = core.change();
-        ns.write_end(&mut tx, who, inode, request.length)
+        ns.write_end(&mut tx, who, inode, request.length, changes_mtime)
     };
     let (planner, mut cx) = core.planner();
     let unlocked = planner.write_end(&mut cx, request.chunk);
+    // Who waited for the chunk is answered before anybody hears of this end (§12.5).
+    core.drain_events();
 
     if let Some(node) = core.ns.node(inode) {
         core.clients.marks.changed_by(inode, who.session);

@@ -82,6 +82,8 @@ pub struct Link {
     pub conn: Conn,
     /// Challenge that was sent for the password.
     pub challenge: Option<[u8; 32]>,
+    /// Directory that the mount asked for when it registered here; `None` when it only came back.
+    pub asked_path: Option<Box<str>>,
     /// Operations that are not in the statistics of the session yet.
     pub counters: Counters,
 }
@@ -117,6 +119,7 @@ impl LinkTable {
                 session: SessionId(0),
             },
             challenge: None,
+            asked_path: None,
             counters: [0; COUNTERS],
         });
     }

@@ -35,9 +35,10 @@ use cache_marks::CacheMarks;
 use challenges::Challenges;
 use data_ops::Pending;
 use link::LinkTable;
+use metadata::session::SessionParams;
 use metadata::{Event, Namespace, Tx};
 use presence::Presences;
-use proto::SessionId;
+use proto::{Inode, SessionId};
 use register::RefusedAddresses;
 use std::collections::HashMap;
 use waiting::WaitingRequests;
@@ -117,23 +118,59 @@ impl Clients {
     }
 }
 
-/// The exports file was read. Mounts whose session was accepted under another one are cut off, so
-/// that they register anew; tools stay.
+/// The exports file was read. Mounts for which it says something else than before are cut off, so
+/// that they register anew; tools stay. (3.0.117 cuts off every mount when any line changed.)
 pub fn set_exports(core: &mut Core, exports: Vec<Export>) {
     let checksum = exports::checksum(&exports);
-    core.clients.exports = exports;
-    core.clients.exports_checksum = checksum;
-    let Core {
-        clients, links, ns, ..
-    } = core;
-    for record in clients.links.iter() {
-        let session = ns.session(record.conn.session);
-        if record.conn.state == link::State::Mount
-            && session.is_none_or(|session| session.params.exports_checksum != checksum)
-        {
-            links.close(record.conn.link);
+    let old = std::mem::replace(&mut core.clients.exports, exports);
+    let old_checksum = std::mem::replace(&mut core.clients.exports_checksum, checksum);
+    let mounts: Vec<_> = core
+        .clients
+        .links
+        .iter()
+        .filter(|record| record.conn.state == link::State::Mount)
+        .cloned()
+        .collect();
+    for record in mounts {
+        let session = core.ns.session(record.conn.session);
+        let params = session.map(|session| session.params.clone());
+        match params {
+            Some(params) if params.exports_checksum == checksum => {}
+            Some(params)
+                if params.exports_checksum == old_checksum
+                    && keeps_rights(core, &old, &record, &params) =>
+            {
+                // The checksum is that of the whole file: with it the client may come back.
+                let params = SessionParams {
+                    exports_checksum: checksum,
+                    ..params
+                };
+                let (ns, mut tx) = core.change();
+                // The session was found a moment ago.
+                let _ = ns.session_change(&mut tx, record.conn.session, params);
+            }
+            _ => core.links.close(record.conn.link),
         }
     }
+}
+
+/// Whether the present exports give a mount what `old` gave. A mount that came back may not have said
+/// which directory it wants: then that is known of the root only.
+fn keeps_rights(core: &Core, old: &[Export], record: &link::Link, params: &SessionParams) -> bool {
+    let path = match &record.asked_path {
+        Some(path) => path,
+        None if params.root == Inode::ROOT || params.root == Inode(0) => "",
+        None => return false,
+    };
+    let query = exports::Query {
+        address: *core.links.peer(record.conn.link).ip(),
+        version: record.conn.version.0,
+        meta: params.root == Inode(0),
+        path,
+        passcode: None,
+        challenge: &[0; 32],
+    };
+    exports::is_same_for(old, &core.clients.exports, &query)
 }
 
 /// A connection came in.

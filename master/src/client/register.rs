@@ -214,6 +214,9 @@ fn new_session(core: &mut Core, conn: &Conn, wanted: &Wanted<'_>) -> Result<Sess
         None => ns.session_add(&mut tx, params),
     };
     enter(core, conn, session, wanted.version, State::Mount);
+    if let Some(record) = core.clients.links.get_mut(conn.link) {
+        record.asked_path = Some(path.into());
+    }
     Ok(session)
 }
 

@@ -451,6 +451,41 @@ fn which_line_wins() {
 }
 
 #[test]
+fn only_what_changed_for_a_mount_counts() {
+    let base = "* / rw,alldirs\n* . rw\n";
+    let rows = [
+        // A file, the path of the mount, whether nothing changed for it.
+        ("* / rw,alldirs\n* . rw\n1.2.3.4 /x rw\n", "/d", true),
+        ("1.2.3.4 / rw\n* / rw,alldirs\n* . ro\n", "/d", true),
+        ("* . rw\n* / rw,alldirs\n", "/", true),
+        ("* / rw,alldirs\n* . rw\n* /d ro\n", "/", true),
+        ("* / rw,alldirs\n* . rw\n* /d ro\n", "/d", false),
+        ("* / rw,alldirs\n* . rw\n* / rw,password=a\n", "/", false),
+        ("* / ro,alldirs\n* . rw\n", "/", false),
+        ("* / rw\n* . rw\n", "/d", false),
+        ("* / rw,alldirs\n* . ro\n", ".", false),
+        ("* / ro\n* . rw\n", ".", true),
+        ("", "/", false),
+    ];
+    let entries = |file: &str| parse(file.as_bytes(), &Known).entries;
+    for (file, path, expected) in rows {
+        let query = Query {
+            address: [10, 0, 0, 1].into(),
+            version: 0x300EA,
+            meta: path == ".",
+            path,
+            passcode: None,
+            challenge: &[0; 32],
+        };
+        assert_eq!(
+            is_same_for(&entries(base), &entries(file), &query),
+            expected,
+            "{file:?} {path}"
+        );
+    }
+}
+
+#[test]
 fn versions_are_compared_undoubled_with_doubled() {
     let here = [10, 0, 0, 1];
     let minimum = "* / rw,minversion=3.0.117";

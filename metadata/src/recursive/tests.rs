@@ -80,7 +80,9 @@ impl Tree {
         make(inner, "f", NodeKind::File);
         tree.ns.link(&mut tx, &root, B, inner, b"b", 100).unwrap();
         for (inode, index) in [(A, 0), (A, 1), (B, 0)] {
-            tree.ns.write_chunk(&mut tx, inode, index, true).unwrap();
+            tree.ns
+                .write_chunk(&mut tx, inode, index, true, false)
+                .unwrap();
         }
         tree.ns.set_length(&mut tx, A, 70 << 20, true).unwrap();
         tree.ns.set_length(&mut tx, B, 1 << 20, true).unwrap();
@@ -563,7 +565,7 @@ fn archive_flags() {
     assert_eq!(tree.ns.node(B).unwrap().ctime, 20, "clearing sets ctime");
     assert_eq!(tree.ns.node(A).unwrap().ctime, 10, "setting does not");
     let mut tx = Tx::new(30, &mut tree.out);
-    tree.ns.write_chunk(&mut tx, A, 2, true).unwrap();
+    tree.ns.write_chunk(&mut tx, A, 2, true, false).unwrap();
     assert_eq!(counts(&tree, A).partial_files, 1);
 }
 

@@ -108,9 +108,9 @@ impl Namespace {
                     if is_removable(&node) {
                         work.push(Work::Directory { edge, inode });
                     }
-                    let enters = !node.has(eattr::APPEND_ONLY | eattr::IMMUTABLE)
-                        && self.check_mask(who, inode, &node, WRITE | EXECUTE).is_ok();
-                    if enters {
+                    // A directory that keeps its entries is entered all the same: those of its
+                    // directories may go.
+                    if self.check_mask(who, inode, &node, WRITE | EXECUTE).is_ok() {
                         let first = work.len();
                         let entries = self.store.entries(inode);
                         work.extend(entries.map(|(edge, record)| Work::Tree {

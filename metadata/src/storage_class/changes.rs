@@ -149,11 +149,15 @@ impl Namespace {
         }
         let class = self.classes.get(id).ok_or(Status::NoSuchClass)?;
         let rules = change.applied_to(&class.rules);
+        if change.is_show() {
+            return Ok(rules);
+        }
         if rules != class.rules {
             self.classes.modify(name, rules.clone())?;
             self.chunks.classes_changed(tx, &self.classes);
-            self.log(tx, &class_entry(name, false, &rules, id));
         }
+        // As in 3.0.117, a change that leaves everything as it was has its line, too.
+        self.log(tx, &class_entry(name, false, &rules, id));
         Ok(rules)
     }
 

@@ -245,7 +245,13 @@ impl World {
         let fails = self.random.one_in(4);
         let (ns, mut tx) = self.tx();
         let previous = ns.file_chunk(inode, index);
-        let chunk = ns.write_chunk(&mut tx, inode, index, raises_version)?;
+        let chunk = ns.write_chunk(
+            &mut tx,
+            inode,
+            index,
+            raises_version,
+            index.is_multiple_of(2),
+        )?;
         if fails {
             return ns.rollback_chunk(&mut tx, inode, index, previous, chunk);
         }

@@ -298,13 +298,13 @@ impl World {
                 let index = number(at(2));
                 self.ns.write_check(who, inode, index)?;
                 let (ns, mut tx) = self.tx();
-                let chunk = ns.write_chunk(&mut tx, inode, index, true)?;
+                let chunk = ns.write_chunk(&mut tx, inode, index, true, false)?;
                 ns.unlock_chunk(&mut tx, chunk)?;
             }
             "writeend" => {
                 let length = number(at(2));
                 let (ns, mut tx) = self.tx();
-                ns.write_end(&mut tx, who, inode, length)?;
+                ns.write_end(&mut tx, who, inode, length, false)?;
             }
             "append" => {
                 let source = self.inode(at(2));

@@ -10,6 +10,9 @@ use crate::wire::{Malformed, Put, Reader};
 /// In place of a goal: a name follows.
 const NAMED: u8 = 0xff;
 
+/// Largest goal.
+const GOAL_MAX: u8 = 9;
+
 /// `smode` without its recursive bit: exchange one class for another.
 const MODE_EXCHANGE: u8 = 3;
 
@@ -122,13 +125,17 @@ impl<'a> Message<'a> for Setsclass<'a> {
         let (msgid, inode, uid) = (reader.u32()?, reader.get()?, reader.u32()?);
         let (goal, mode) = (reader.u8()?, reader.u8()?);
         let (mut class, mut replacement) = (Class::Goal(goal), None);
-        if goal == NAMED {
-            class = Class::Named(reader.name()?);
-            if is_exchange(mode) {
-                replacement = Some(reader.name()?);
+        match goal {
+            1..=GOAL_MAX => reader.finish()?,
+            NAMED => {
+                class = Class::Named(reader.name()?);
+                if is_exchange(mode) {
+                    replacement = Some(reader.name()?);
+                }
             }
+            // Clients from 2.1 to 3.0.74 send label lists, which are refused whatever follows.
+            _ => {}
         }
-        reader.finish()?;
         Ok(Setsclass {
             msgid,
             inode,
