@@ -1,7 +1,7 @@
 //! What a mount may do and what it keeps: exports and their changes, restarts of the master.
 
 use anyhow::{Context, Result, bail, ensure};
-use lab::{Cluster, ClusterOptions, run, wait_until};
+use lab::{Cluster, ClusterOptions, Program, run, wait_until};
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
