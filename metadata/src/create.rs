@@ -195,9 +195,7 @@ impl Namespace {
         if self.over_quota(parent, added) {
             return Err(Status::Quota);
         }
-        let above = self.node_or(parent)?;
-        let imposes_gid = above.mode() & 0o2000 != 0;
-        let gid = if imposes_gid { above.gid } else { who.gid() };
+        let gid = who.gid();
         let inode = self.make_symlink(tx, parent, name, target, who.uid, gid)?;
         self.log(
             tx,
@@ -239,12 +237,14 @@ impl Namespace {
         uid: u32,
         gid: u32,
     ) -> Result<Inode, Status> {
+        let above = self.node_or(parent)?;
+        let imposes_gid = above.mode() & 0o2000 != 0;
         let new = NewInode {
             kind: NodeKind::Symlink,
             mode: 0o777,
             umask: 0,
             uid,
-            gid,
+            gid: if imposes_gid { above.gid } else { gid },
         };
         let offset = self.store.names.insert(target).ok_or(Status::OutOfMemory)?;
         let inode = match self.make(tx, parent, name, new) {

@@ -142,7 +142,7 @@ impl Namespace {
     }
 
     /// Checks of TRUNCATE (flags of §11.3). An update needs [`TruncatePlan::SetLength`] without times
-    /// when it grows the file; a reservation changes nothing here.
+    /// when it grows the file; a reservation changes nothing, and has [`Namespace::reserve_check`].
     ///
     /// # Errors
     /// In this order: 1 disabled, 33 read-only, 3 no such inode, 1 immutable, 1 append-only, 4 no W, 1
@@ -173,12 +173,7 @@ impl Namespace {
             if length > LENGTH_MAX {
                 return Err(Status::IndexTooBig);
             }
-            let exceeds = length > present && self.over_quota_of(inode, self.growth(node, length));
-            return if exceeds {
-                Err(Status::Quota)
-            } else {
-                Ok(TruncatePlan::NoChange)
-            };
+            return Ok(TruncatePlan::NoChange);
         }
         if flags & truncate_flag::UPDATE != 0 {
             if length > LENGTH_MAX {
@@ -226,6 +221,27 @@ impl Namespace {
             chunk: self.chunks.id_at(at),
             shared,
         })
+    }
+
+    /// Whether room behind the end of a file may be reserved: `length` bytes, the last of which comes
+    /// `added_length` bytes behind the present end. Only lengths count here.
+    ///
+    /// # Errors
+    /// 34 quota.
+    pub fn reserve_check(
+        &self,
+        inode: Inode,
+        length: u64,
+        added_length: u64,
+    ) -> Result<(), Status> {
+        let added = Usage {
+            length: added_length,
+            ..Usage::NONE
+        };
+        if length > 0 && self.over_quota_of(inode, added) {
+            return Err(Status::Quota);
+        }
+        Ok(())
     }
 
     /// What quotas count more when a file gets a greater length.

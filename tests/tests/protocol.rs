@@ -153,18 +153,25 @@ impl Side {
     }
 
     fn lines(&self) -> Result<Vec<String>> {
-        let log = self.cluster.master_data().join("changelog.0.mfs");
-        let bytes = fs::read(&log)?;
+        let data = self.cluster.master_data();
+        // At the full hour a new file begins.
+        let mut bytes = fs::read(data.join("changelog.1.mfs")).unwrap_or_default();
+        bytes.extend(fs::read(data.join("changelog.0.mfs"))?);
         let text = String::from_utf8_lossy(&bytes);
         let now = now()?;
-        Ok(text
+        let mut lines: Vec<String> = text
             .lines()
             .filter(|line| !OTHER_LINES.iter().any(|other| line.contains(other)))
             .map(|line| {
                 let (line, _) = Seal::split(line.as_bytes());
-                without_times(&String::from_utf8_lossy(line), now)
+                without_chance(&without_times(&String::from_utf8_lossy(line), now))
             })
-            .collect())
+            .collect();
+        // What one message releases has no order.
+        for run in lines.chunk_by_mut(|one, next| is_release(one) && is_release(next)) {
+            run.sort_unstable();
+        }
+        Ok(lines)
     }
 }
 
@@ -190,6 +197,25 @@ fn without_times(line: &str, now: u32) -> String {
         }
     }
     out
+}
+
+/// SETACL says whether the inode was changed in this second, which is chance.
+fn without_chance(line: &str) -> String {
+    let Some(rest) = line.strip_prefix("SETACL(") else {
+        return line.to_owned();
+    };
+    let mut fields: Vec<&str> = rest.split(',').collect();
+    if let Some(field) = fields.get_mut(2) {
+        *field = "ANY";
+    }
+    format!("SETACL({}", fields.join(","))
+}
+
+/// Lines that the end of open files leaves.
+fn is_release(line: &str) -> bool {
+    line.starts_with("RELEASE(")
+        || line.starts_with("FLOCK(") && line.ends_with(",U)")
+        || line.starts_with("POSIXLOCK(") && line.contains(",U,")
 }
 
 /// Whether two payloads are the same but for times.

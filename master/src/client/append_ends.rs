@@ -17,13 +17,16 @@ impl AppendEnds {
     /// `file_length` is the present length. Returns the reserved offset and the new virtual end;
     /// `None` when the end would overflow.
     pub fn reserve(&mut self, inode: Inode, file_length: u64, length: u64) -> Option<(u64, u64)> {
-        let offset = self
-            .ends
-            .get(&inode)
-            .map_or(file_length, |&end| end.max(file_length));
+        let offset = self.end(inode, file_length);
         let end = offset.checked_add(length)?;
         self.ends.insert(inode, end);
         Some((offset, end))
+    }
+
+    /// Where everything that is written or reserved ends.
+    pub fn end(&self, inode: Inode, file_length: u64) -> u64 {
+        let reserved = self.ends.get(&inode);
+        reserved.map_or(file_length, |&end| end.max(file_length))
     }
 
     /// The file was cut or grown by a truncate, or is gone: reservations are void.

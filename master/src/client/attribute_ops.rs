@@ -108,13 +108,12 @@ fn open_file(
     let inode = core.ns.target(who, request.inode);
     let flags = request.flags;
     let cuts = flags & open_want::TRUNCATE != 0 && flags & open_want::AFTER_CREATE == 0;
-    let length = core.ns.node(inode).map_or(0, |node| node.length);
     let (ns, mut tx) = core.change();
     ns.open(&mut tx, who, inode, flags, !conn.version.has_open_flags())?;
-    if cuts && length != 0 {
+    // As in 3.0.117 nobody is told, and what others have cached stays valid: it ends where the length
+    // says, and who writes makes it stale.
+    if cuts {
         core.clients.append_ends.forget(inode);
-        core.clients.marks.drop_others(inode, who.session);
-        super::push::length_changed(core, inode, 0, Some(conn.link));
     }
     if flags & open_want::CACHE_CLEARED != 0 {
         core.clients.marks.validate(inode, who.session);
@@ -122,7 +121,7 @@ fn open_file(
     let mut attr = core.ns.attr(who, inode)?;
     Ok(OpenReply {
         msgid: request.msgid,
-        flags: core.open_flags(who, inode, &mut attr),
+        flags: core.open_flags(who, inode, &mut attr, true),
         attr,
     })
 }

@@ -90,20 +90,13 @@ impl CacheMarks {
 
     /// The session changed the file: its own known pair becomes valid, all others go.
     pub fn changed_by(&mut self, inode: Inode, session: SessionId) {
-        self.drop_others(inode, session);
-        self.validate(inode, session);
-    }
-
-    /// The session cut the file while it opened it: its own known pair stays as it is, all others
-    /// go.
-    pub fn drop_others(&mut self, inode: Inode, session: SessionId) {
         let before = *self.edition(inode);
         self.forget(inode);
         let edition = *self.edition(inode);
         if let Some(mark) = self.find(inode, session)
             && mark.state & !VALID == before
         {
-            mark.state = edition | mark.state & VALID;
+            mark.state = edition | VALID;
         }
     }
 
@@ -175,19 +168,6 @@ mod tests {
         marks.forget(FILE);
         marks.validate(FILE, B);
         assert!(!marks.check(FILE, B));
-    }
-
-    #[test]
-    fn cutting_a_file_while_opening_it_leaves_the_own_mark_as_it_is() {
-        let mut marks = CacheMarks::default();
-        for session in [A, B] {
-            marks.check(FILE, session);
-            marks.validate(FILE, session);
-        }
-        marks.drop_others(FILE, A);
-        assert!(marks.check(FILE, A) && !marks.check(FILE, B));
-        marks.drop_others(FILE, B);
-        assert!(!marks.check(FILE, B), "it was not valid before");
     }
 
     #[test]

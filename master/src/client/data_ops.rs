@@ -460,6 +460,9 @@ fn cut(
     let plan = core.ns.truncate_check(who, inode, flags, length)?;
     let present = core.ns.node(inode).ok_or(Status::Enoent)?.length;
     if flags & truncate_flag::RESERVE != 0 {
+        let end = core.clients.append_ends.end(inode, present);
+        let added = (end - present).saturating_add(length);
+        core.ns.reserve_check(inode, length, added)?;
         let (offset, end) = core
             .clients
             .append_ends
@@ -474,6 +477,9 @@ fn cut(
     core.clients.append_ends.forget(inode);
     let (index, chunk, shared) = match plan {
         TruncatePlan::NoChange => {
+            if flags & truncate_flag::UPDATE == 0 {
+                push::length_changed(core, inode, length, Some(conn.link));
+            }
             answer_truncate(core, conn, who, request.msgid, inode, present);
             return Ok(Step::Answered);
         }
@@ -484,7 +490,8 @@ fn cut(
             if !is_update {
                 core.clients.marks.changed_by(inode, who.session);
             }
-            if previous != length {
+            // As in 3.0.117 also when the length stays; an update is no news then.
+            if previous != length || !is_update {
                 push::length_changed(core, inode, length, Some(conn.link));
             }
             answer_truncate(core, conn, who, request.msgid, inode, previous);

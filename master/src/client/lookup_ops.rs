@@ -31,13 +31,20 @@ const MASKS_WITH_WRITE: u8 = 0b1100_1100;
 const READ_OR_WRITE: u8 = 1 << 4 | 1 << 2;
 
 impl Core {
-    /// Flags of OPEN and CREATE replies, and the same knowledge in the attributes.
-    pub(super) fn open_flags(&mut self, who: &Caller<'_>, inode: Inode, attr: &mut Attr) -> u8 {
+    /// Flags of OPEN and CREATE replies, and the same knowledge in the attributes. `may_keep`: the
+    /// session may have cached something of the file.
+    pub(super) fn open_flags(
+        &mut self,
+        who: &Caller<'_>,
+        inode: Inode,
+        attr: &mut Attr,
+        may_keep: bool,
+    ) -> u8 {
         let Some(node) = self.ns.node(inode) else {
             return 0;
         };
         let mut flags = 0;
-        if self.is_cache_valid(who, inode, &node) {
+        if may_keep && self.is_cache_valid(who, inode, &node) {
             flags |= open_flag::KEEP_CACHE;
         } else {
             attr.flags &= !flag::DATA_CACHE;
@@ -109,10 +116,11 @@ fn find(
     servers.clear();
     let mut chunk = None;
     if node.kind.has_data() && conn.version.has_lookup_flags() {
+        // Nobody asks for the cache of a file that may not be used.
         let usable = masks & READ_OR_WRITE != 0;
         if usable && core.is_cache_valid(who, found.inode, &node) {
             flags |= lookup_flag::KEEP_CACHE;
-        } else {
+        } else if usable {
             attr.flags &= !flag::DATA_CACHE;
         }
         if usable && node.slots == 1 {

@@ -99,7 +99,8 @@ pub fn mkdir(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
         mode: request.mode,
         umask: request.umask,
         rdev: 0,
-        copy_sgid: request.copy_sgid,
+        // 3.0.117 does not look at it in the old form, without a umask.
+        copy_sgid: request.copy_sgid && conn.version.has_gid_lists(),
     };
     core.as_caller(conn, &request.caller, |core, who| {
         let parent = core.ns.target(who, request.parent);
@@ -137,7 +138,8 @@ fn create_open(
         request.umask,
     )?;
     let mut attr = core.ns.attr_in(who, parent, inode)?;
-    let flags = core.open_flags(who, inode, &mut attr);
+    // Nothing is cached of a new file, and a mark is only made when it is opened again.
+    let flags = core.open_flags(who, inode, &mut attr, false);
     Ok(CreateReply {
         msgid: request.msgid,
         flags,

@@ -71,9 +71,10 @@ pub fn setxattr(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
 pub fn getfacl(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
     let request = Getfacl::decode(payload, conn.version)?;
     core.as_session(conn, |core, who| {
-        let opened = request.caller.is_some_and(|(opened, _)| opened);
+        // Having the file open is no leave here: 3.0.117 looks whether the session sees it.
         let found = core
-            .inode_or_open(who, request.inode, opened)
+            .ns
+            .resolve(who, request.inode)
             .and_then(|inode| core.ns.getfacl(inode, request.kind).cloned());
         let (mut users, mut groups) = (Vec::new(), Vec::new());
         let result = found.map(|list| {

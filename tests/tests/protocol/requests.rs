@@ -700,9 +700,15 @@ impl Requests {
                 )
             }
             9 | 10 => {
+                let flags = if self.dice.once_in(3) {
+                    0
+                } else {
+                    self.dice.below(256) as u8
+                };
+                // Without limits the real master takes the grace time over and writes no line.
+                let graces: &[u32] = if flags == 0 { &[0] } else { &[0, 100_000] };
                 let set = self.dice.once_in(2).then(|| QuotaSet {
-                    grace: Some(self.dice.pick(&[0, 100_000]))
-                        .filter(|_| version.has_grace_period()),
+                    grace: Some(self.dice.pick(graces)).filter(|_| version.has_grace_period()),
                     soft: Usage {
                         inodes: 1 << 30,
                         length: 1 << 60,
@@ -711,11 +717,6 @@ impl Requests {
                     },
                     hard: self.usage(),
                 });
-                let flags = if self.dice.once_in(3) {
-                    0
-                } else {
-                    self.dice.below(256) as u8
-                };
                 build(
                     kind::QUOTACONTROL,
                     &QuotaControl {
