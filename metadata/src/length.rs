@@ -103,9 +103,9 @@ impl Namespace {
             if cuts {
                 self.check_mask(who, inode, node, WRITE)?;
             }
-            if append_only && writes && before_3_0_113 {
-                return Err(Status::Eacces);
-            }
+        }
+        if append_only && writes && before_3_0_113 {
+            return Err(Status::Eacces);
         }
         let opened = Opened {
             append_only,

@@ -378,11 +378,14 @@ fn append(
     let target = core.ns.target(who, request.inode);
     let source = core.ns.target(who, request.source);
     let (ns, mut tx) = core.change();
-    if let Some(length) = ns.append_slice(&mut tx, who, target, source, slice)? {
+    let appended = ns.append_slice(&mut tx, who, target, source, slice)?;
+    let length = ns.node(target).map_or(0, |node| node.length);
+    if appended.is_some() {
         core.clients.marks.changed_by(target, who.session);
         core.clients.append_ends.reached(target, length);
-        push::length_changed(core, target, length, None);
     }
+    // As in 3.0.117 also when nothing was appended.
+    push::length_changed(core, target, length, None);
     Ok(())
 }
 

@@ -462,6 +462,9 @@ fn cut(
     if flags & truncate_flag::RESERVE != 0 {
         let end = core.clients.append_ends.end(inode, present);
         let added = (end - present).saturating_add(length);
+        if present.saturating_add(added) > LENGTH_MAX {
+            return Err(Status::IndexTooBig.into());
+        }
         core.ns.reserve_check(inode, length, added)?;
         let (offset, end) = core
             .clients

@@ -13,7 +13,7 @@ use proto::client::inspect::{Check, NodeInfo, Repair};
 use proto::client::locks::{Flock, PosixLock, flock, posix};
 use proto::client::lookup::{Access, Lookup};
 use proto::client::message::{List, ListMessage, Message, Plain};
-use proto::client::open::Open;
+use proto::client::open::{Open, open_want};
 use proto::client::push::{AmtimeInodes, FileTimes, SustainedInodes};
 use proto::client::query::ListRequest;
 use proto::client::quota::{QuotaControl, QuotaSet, Usage};
@@ -186,7 +186,7 @@ impl Requests {
     fn mount(&mut self, role: Role, version: Version) -> Option<Request> {
         match self.dice.below(100) {
             0..45 => Some(self.tree(version)),
-            45..70 => Some(self.node(version)),
+            45..70 => Some(self.node(role, version)),
             70..78 => self.locks(version),
             _ => self.tools(role, version),
         }
@@ -344,7 +344,7 @@ impl Requests {
     }
 
     /// Single inodes.
-    fn node(&mut self, version: Version) -> Request {
+    fn node(&mut self, role: Role, version: Version) -> Request {
         let msgid = self.msgid;
         let inode = self.inode();
         let caller = self.caller(version);
@@ -411,7 +411,11 @@ impl Requests {
                 )
             }
             10..12 => {
-                let flags = self.dice.below(32) as u8;
+                let mut flags = self.dice.below(32) as u8;
+                // The real master cuts files of sessions that may only read.
+                if role == Role::Limited && flags & open_want::TRUNCATE != 0 {
+                    flags |= open_want::WRITE;
+                }
                 build(
                     kind::OPEN,
                     &Open {
