@@ -1,5 +1,6 @@
 //! Locks (wire-client-master §14). A request that waits is answered by an event, on whatever
-//! connection its session then has.
+//! connection its session then has. As in 3.0.117, inode 1 is the root of everything here, also in a
+//! session of a subdirectory.
 
 use crate::client::answer::Handled;
 use crate::client::link::{Conn, State};
@@ -11,14 +12,7 @@ use proto::client::kind;
 use proto::client::locks::{Flock, PosixLock, PosixLockReply, lock_kind, posix};
 use proto::client::message::Message;
 use proto::frame::put_status;
-use proto::{Inode, SessionId, Status};
-
-fn real_inode(core: &Core, conn: &Conn, inode: Inode) -> Inode {
-    match core.ns.session(conn.session) {
-        Some(session) if inode == Inode::ROOT && !session.is_meta() => session.params.root,
-        _ => inode,
-    }
-}
+use proto::{SessionId, Status};
 
 /// FLOCK.
 pub fn flock(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
@@ -28,7 +22,7 @@ pub fn flock(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
         return Ok(());
     };
     let lock = FlockRequest {
-        inode: real_inode(core, conn, request.inode),
+        inode: request.inode,
         owner: LockOwner {
             session: conn.session,
             owner: request.owner,
@@ -47,7 +41,7 @@ pub fn flock(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
 pub fn posix_lock(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
     let request = PosixLock::decode(payload, conn.version)?;
     let msgid = request.msgid;
-    let inode = real_inode(core, conn, request.inode);
+    let inode = request.inode;
     let owner = LockOwner {
         session: conn.session,
         owner: request.owner,

@@ -1,5 +1,6 @@
 //! What differs from cluster to cluster without meaning anything: each rule replaces it by a word.
 
+use proto::changelog::Seal;
 use std::path::Path;
 
 /// A number of seconds so near to now is a time.
@@ -27,6 +28,10 @@ enum Rule {
 /// Every rule, in the order in which they apply.
 const RULES: &[(&str, Rule)] = &[
     ("the folder of the cluster is ROOT", Rule::Line(folder)),
+    (
+        "the seal behind a batch of our changelog, which MooseFS skips, is cut off",
+        Rule::Line(seal),
+    ),
     ("a unix time near to now is TIME", Rule::Line(times)),
     (
         "the identity of a new file system is ID",
@@ -78,6 +83,11 @@ pub fn normal(text: &str, place: Place<'_>) -> Vec<String> {
 
 fn folder(line: &str, place: Place<'_>) -> Option<String> {
     Some(line.replace(&place.root.display().to_string(), "ROOT"))
+}
+
+fn seal(line: &str, _: Place<'_>) -> Option<String> {
+    let (text, seal) = Seal::split(line.as_bytes());
+    seal.map(|_| String::from_utf8_lossy(text).into_owned())
 }
 
 fn times(line: &str, place: Place<'_>) -> Option<String> {
