@@ -5,10 +5,12 @@ use anyhow::{Context, Result, anyhow};
 use rustix::net::{AddressFamily, SocketType};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::File;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::os::fd::AsFd;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
 
 /// Prefix of every namespace and directory of the lab.
 pub const PREFIX: &str = "mfslab";
@@ -76,6 +78,39 @@ impl Namespace {
         connected
             .join()
             .map_err(|_| anyhow!("the thread that connects"))?
+    }
+
+    /// Many connections inside, one after the other, made by a thread of their own, which says
+    /// `beginning(n)` on the n-th; the peer may have closed them by then.
+    pub fn connect_many(
+        &self,
+        from: Ipv4Addr,
+        to: SocketAddrV4,
+        count: usize,
+        beginning: impl Fn(usize) -> Vec<u8> + Send + 'static,
+    ) -> JoinHandle<Result<Vec<TcpStream>>> {
+        let path = format!("/run/netns/{}", self.name);
+        std::thread::spawn(move || {
+            let network = File::open(&path).with_context(|| path.clone())?;
+            move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))?;
+            (0..count)
+                .map(|number| {
+                    let socket =
+                        rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+                    rustix::net::bind(&socket, &SocketAddrV4::new(from, 0))?;
+                    rustix::net::connect(&socket, &to)
+                        .with_context(|| format!("connection {number}, {from} to {to}"))?;
+                    let mut stream = TcpStream::from(socket);
+                    // A port is free again at once when the connection is reset.
+                    rustix::net::sockopt::set_socket_linger(
+                        &stream,
+                        Some(std::time::Duration::ZERO),
+                    )?;
+                    let _closed = stream.write_all(&beginning(number));
+                    Ok(stream)
+                })
+                .collect()
+        })
     }
 
     /// Processes inside.

@@ -172,3 +172,105 @@ fn garbage_on_every_port_closes_the_link_and_nothing_else() -> Result<()> {
     cluster.master_pid()?;
     Ok(())
 }
+
+/// Connections of the long test, all told.
+const CONNECTIONS: usize = 1_000_000;
+/// Connections that are open at a time: both ends are files of processes with limits.
+const WAVE: usize = 8_000;
+/// Threads that connect.
+const CALLERS: usize = 4;
+/// The master may have so much more memory afterwards, KiB: tables keep the size of their fullest time.
+const MEMORY_KIB: u64 = 32 << 10;
+
+/// What a peer says before it says no more. Nothing of it is a whole registration.
+fn beginning(number: usize) -> Vec<u8> {
+    let register = |length: u32, sent: &[u8]| {
+        let mut bytes = 400_u32.to_be_bytes().to_vec();
+        bytes.extend(length.to_be_bytes());
+        bytes.extend_from_slice(sent);
+        bytes
+    };
+    match number % 8 {
+        // Nothing, half a header, a header.
+        0 => Vec::new(),
+        1 => vec![0, 0, 1],
+        2 => register(100, &[]),
+        // A registration cut in its text, one with garbage in it, and a too long one.
+        3 => register(
+            100,
+            b"DjI1GAQDULI5d2YjA26ypc3ovkhjvhciTQVx3CS4nYgtBoUcsljiVpsErJENHaw0",
+        ),
+        4 => register(65, &[number as u8; 65]),
+        5 => register(u32::MAX, &[0x55; 40]),
+        // Garbage, and a question that needs no registration.
+        6 => number.to_be_bytes().repeat(9),
+        _ => [&10_u32.to_be_bytes()[..], &0_u32.to_be_bytes()].concat(),
+    }
+}
+
+/// Number of open files and memory in KiB of a process.
+fn size(pid: i32) -> Result<(usize, u64)> {
+    let files = fs::read_dir(format!("/proc/{pid}/fd"))?.count();
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let memory = line.and_then(|line| line.split_whitespace().nth(1));
+    Ok((files, memory.context("no VmRSS")?.parse()?))
+}
+
+#[test]
+fn a_million_connections_that_never_register_leave_nothing_behind() -> Result<()> {
+    if !lab::ready() || std::env::var_os("LAB_LONG").is_none() {
+        return Ok(());
+    }
+    let mut cluster = small()?;
+    let mount = cluster.mount("mnt", &[])?;
+    let from: [std::net::Ipv4Addr; CALLERS] = [
+        "172.21.21.80".parse()?,
+        "172.21.21.81".parse()?,
+        "172.21.21.83".parse()?,
+        "172.21.21.90".parse()?,
+    ];
+    let to = std::net::SocketAddrV4::new(MASTER_IP.parse()?, 9421);
+    let pid = cluster.master_pid()?;
+    // The tables grow to their size once.
+    let mut before = None;
+    for wave in 0..CONNECTIONS / WAVE {
+        let callers: Vec<_> = from
+            .into_iter()
+            .enumerate()
+            .map(|(caller, from)| {
+                cluster
+                    .namespace
+                    .connect_many(from, to, WAVE / CALLERS, move |number| {
+                        beginning(wave + caller + number)
+                    })
+            })
+            .collect();
+        for caller in callers {
+            let streams = caller.join().map_err(|_| anyhow::anyhow!("a caller"))??;
+            ensure!(streams.len() == WAVE / CALLERS);
+        }
+        if wave % 10 == 0 {
+            fs::create_dir(mount.join(format!("wave{wave}")))?;
+        }
+        if wave == 0 {
+            before = Some(size(pid)?);
+        }
+    }
+    fs::create_dir(mount.join("after"))?;
+    let (files, memory) = before.context("no wave")?;
+    lab::wait_until("the connections are closed", || {
+        size(pid).is_ok_and(|(now, _)| now < 100)
+    })?;
+    let (files_now, memory_now) = size(pid)?;
+    eprintln!(
+        "{CONNECTIONS} connections: {files} files and {memory} KiB after the first wave, {files_now} and {memory_now} at the end"
+    );
+    ensure!(
+        memory_now < memory + MEMORY_KIB,
+        "{memory} KiB, then {memory_now}"
+    );
+    ensure!(mount.join("wave0").exists() && mount.join("after").exists());
+    ensure!(cluster.master_pid()? == pid);
+    Ok(())
+}
