@@ -76,11 +76,20 @@ enum What {
         #[arg(long, default_value_t = 512)]
         mebibytes: u32,
     },
+    /// Every table of docs/performance.md: about 12 minutes, with --large about 20.
+    All {
+        /// With 10 million files, too: needs 4 GB of memory and 6 GB of disk.
+        #[arg(long)]
+        large: bool,
+    },
     /// Reply times under a paced load while the image of the full hour is written.
     Save {
         /// Files to create, in millions.
         #[arg(long, default_value_t = 1)]
         millions: u32,
+        /// Nothing is changed meanwhile: what the save itself takes of memory.
+        #[arg(long)]
+        quiet: bool,
         /// Leave the real master out.
         #[arg(long)]
         ours_only: bool,
@@ -117,9 +126,37 @@ fn main() -> Result<()> {
         What::Data { rounds, mebibytes } => data::report(rounds, mebibytes),
         What::Save {
             millions,
+            quiet,
             ours_only,
-        } => save::report(millions, ours_only),
+        } => save::report(millions, quiet, ours_only),
+        What::All { large } => everything(large),
     }
+}
+
+/// Every table of docs/performance.md, in its order.
+fn everything(large: bool) -> Result<()> {
+    let rows = |save_mode, ours_only| table::Plan {
+        rounds: if ours_only { 1 } else { 5 },
+        time: Duration::from_millis(400),
+        only: None,
+        shapes: None,
+        save_mode,
+        pinned: !ours_only,
+        ours_only,
+    };
+    table::report(&rows(0, false))?;
+    table::report(&rows(2, true))?;
+    archive::report(10_000, false)?;
+    for millions in [1, 3] {
+        memory::report(millions, false)?;
+    }
+    save::report(1, false, false)?;
+    save::report(3, true, true)?;
+    if large {
+        memory::report(10, false)?;
+        save::report(10, false, true)?;
+    }
+    Ok(())
 }
 
 /// The masters of a run: MooseFS's first, unless it is left out.

@@ -3,6 +3,7 @@
 use crate::load::LATENCY_MAX_MICROS;
 use crate::memory::grow;
 use crate::request::{self, Kind};
+use crate::target::resident_of;
 use anyhow::{Context, Result, bail, ensure};
 use hdrhistogram::Histogram;
 use proto::Inode;
@@ -29,16 +30,19 @@ const SAVE_MAX: Duration = Duration::from_secs(120);
 const PERIOD: Duration = Duration::from_millis(1);
 const GETATTRS: u32 = 1;
 const SETATTRS: u32 = 2;
+/// Between two looks at the memory of the master, in periods.
+const LOOK_PERIODS: u32 = 10;
 /// A reply later than this counts as late, microseconds.
 const LATE_MICROS: u64 = 5000;
 
-/// Grows each master, lets it save under load and prints a table.
-pub fn report(millions: u32, ours_only: bool) -> Result<()> {
+/// Grows each master, lets it save under load and prints a table. On a `quiet` tree nothing is changed
+/// meanwhile.
+pub fn report(millions: u32, quiet: bool, ours_only: bool) -> Result<()> {
     ensure!(Path::new(FAKETIME).exists(), "install the package faketime");
     println!(
-        "| {millions} M files | save s | when | replies | p50 µs | p99 µs | p99.9 µs | longest ms | later than 5 ms |"
+        "| {millions} M files | save s | when | replies | p50 µs | p99 µs | p99.9 µs | longest ms | later than 5 ms | more memory % |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|");
     for mut target in crate::targets("CHANGELOG_SAVE_MODE = 0\n", ours_only)? {
         let files = u64::from(millions) * 1_000_000;
         grow(&target, files)?;
@@ -60,12 +64,19 @@ pub fn report(millions: u32, ours_only: bool) -> Result<()> {
         // The changelogs rotate when the save begins.
         let begun = || target.file_number("changelog.0.mfs");
         let done = || target.file_number("metadata.mfs.back");
-        let measured =
-            target.inside(|address| Paced::connect(address, files)?.run(hour, begun, done))?;
+        // The child that MooseFS saves with is not among them.
+        let pids = target.pids();
+        let memory = || resident_of(&pids);
+        let changes = if quiet { 0 } else { SETATTRS };
+        let measured = target.inside(|address| {
+            Paced::connect(address, files, changes)?.run(hour, begun, done, memory)
+        })?;
         let took = measured.save.as_secs_f64();
+        let (memory, peak) = (measured.memory as f64, measured.memory_peak as f64);
+        let more = (peak / memory - 1.0) * 100.0;
         for (when, latency) in [("before", &measured.before), ("save", &measured.during)] {
             println!(
-                "| {} | {took:.1} | {when} | {} | {} | {} | {} | {:.1} | {} |",
+                "| {} | {took:.1} | {when} | {} | {} | {} | {} | {:.1} | {} | {:.1} |",
                 target.name,
                 latency.len(),
                 latency.value_at_quantile(0.5),
@@ -73,6 +84,7 @@ pub fn report(millions: u32, ours_only: bool) -> Result<()> {
                 latency.value_at_quantile(0.999),
                 latency.max() as f64 / 1e3,
                 latency.len() - latency.count_between(0, LATE_MICROS),
+                if when == "save" { more } else { 0.0 },
             );
         }
     }
@@ -84,6 +96,9 @@ struct Measured {
     /// From a second before the hour until the image is in its place and a little longer.
     during: Histogram<u64>,
     save: Duration,
+    /// Resident memory of the master before the save, and the most meanwhile, bytes.
+    memory: u64,
+    memory_peak: u64,
 }
 
 /// One connection with requests at a steady pace, whatever the replies.
@@ -91,6 +106,8 @@ struct Paced {
     stream: TcpStream,
     epoll: std::os::fd::OwnedFd,
     files: u64,
+    /// Of the requests of a period.
+    changes: u32,
     number: u64,
     output: Vec<u8>,
     input: Vec<u8>,
@@ -98,7 +115,7 @@ struct Paced {
 }
 
 impl Paced {
-    fn connect(address: SocketAddr, files: u64) -> Result<Paced> {
+    fn connect(address: SocketAddr, files: u64, changes: u32) -> Result<Paced> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         request::register(&mut stream)?;
@@ -110,6 +127,7 @@ impl Paced {
             stream,
             epoll,
             files,
+            changes,
             number: 0,
             output: Vec::new(),
             input: Vec::new(),
@@ -124,11 +142,14 @@ impl Paced {
         hour: Instant,
         begun: impl Fn() -> u64,
         done: impl Fn() -> u64,
+        resident: impl Fn() -> u64,
     ) -> Result<Measured> {
         let histogram = || Histogram::new_with_bounds(1, LATENCY_MAX_MICROS, 3);
         let (mut before, mut during) = (histogram()?, histogram()?);
         let image = done();
         let mut log = 0;
+        let (mut memory, mut memory_peak) = (resident(), 0);
+        let mut periods = 0u32;
         let mut save: Option<Instant> = None;
         let mut saved: Option<Instant> = None;
         let mut due = Instant::now();
@@ -138,12 +159,19 @@ impl Paced {
             if now >= due {
                 self.send()?;
                 due += PERIOD;
+                periods = periods.wrapping_add(1);
                 if now + LOOK_BEFORE < hour {
                     log = begun();
+                    if periods.is_multiple_of(LOOK_PERIODS * 100) {
+                        memory = resident();
+                    }
                 } else if save.is_none() && begun() != log {
                     save = Some(now);
                 } else if save.is_some() && saved.is_none() && done() != image {
                     saved = Some(now);
+                }
+                if save.is_some() && saved.is_none() && periods.is_multiple_of(LOOK_PERIODS) {
+                    memory_peak = memory_peak.max(resident());
                 }
                 match saved {
                     Some(at) if now >= at + AFTER => break,
@@ -173,12 +201,14 @@ impl Paced {
             save: saved.zip(save).map_or(SAVE_MAX, |(end, begin)| {
                 end.saturating_duration_since(begin)
             }),
+            memory,
+            memory_peak: memory_peak.max(memory),
         })
     }
 
     fn send(&mut self) -> Result<()> {
         self.output.clear();
-        for index in 0..GETATTRS + SETATTRS {
+        for index in 0..GETATTRS + self.changes {
             self.number += 1;
             // A walk over all files that jumps; they follow their directories.
             let file = 2 + self.files / 1000 + self.number.wrapping_mul(999_983) % self.files;
@@ -191,7 +221,7 @@ impl Paced {
             }
         }
         let now = Instant::now();
-        for _ in 0..GETATTRS + SETATTRS {
+        for _ in 0..GETATTRS + self.changes {
             self.sent.push_back(now);
         }
         let mut written = 0;

@@ -48,6 +48,17 @@ pub fn cpu_of(pids: impl IntoIterator<Item = i32>) -> Duration {
     Duration::from_nanos(nanoseconds)
 }
 
+/// Resident memory of these processes, bytes.
+pub fn resident_of(pids: &[i32]) -> u64 {
+    let resident = |pid| {
+        let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let line = text.lines().find(|line| line.starts_with("VmRSS:"))?;
+        line.split_whitespace().nth(1)?.parse::<u64>().ok()
+    };
+    let kibibytes: u64 = pids.iter().filter_map(resident).sum();
+    kibibytes * 1024
+}
+
 impl Target {
     /// Starts a master on an empty file system; `cfg` holds further lines of its configuration.
     pub fn start(name: &'static str, program: Program, cfg: &str) -> Result<Target> {
@@ -104,19 +115,14 @@ impl Target {
         cpu_of(self.cluster.namespace.pids())
     }
 
+    /// Processes of the master.
+    pub fn pids(&self) -> Vec<i32> {
+        self.cluster.namespace.pids()
+    }
+
     /// Resident memory of all processes of the master, bytes.
     pub fn resident(&self) -> u64 {
-        self.cluster
-            .namespace
-            .pids()
-            .iter()
-            .filter_map(|pid| {
-                let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-                let line = text.lines().find(|line| line.starts_with("VmRSS:"))?;
-                line.split_whitespace().nth(1)?.parse::<u64>().ok()
-            })
-            .map(|kibibytes| kibibytes * 1024)
-            .sum()
+        resident_of(&self.pids())
     }
 
     /// Stops the master cleanly, which saves; says how long it took.
