@@ -134,9 +134,9 @@ impl Core {
     }
 
     /// The process is about to end: connections are closed, which ends what is under way for them
-    /// and leaves its lines.
+    /// and leaves its lines. Those of metaloggers stay, to take these lines.
     pub fn prepare_stop(&mut self) {
-        for port in [Port::Client, Port::Chunkserver, Port::Metalogger] {
+        for port in [Port::Client, Port::Chunkserver] {
             let links: Vec<LinkId> = self.links.of_port(port).collect();
             for link in links {
                 self.closed(link, port);
@@ -149,7 +149,7 @@ impl Core {
     pub fn abandon(&mut self) {
         self.out.lines.clear();
         self.out.events.clear();
-        for port in [Port::Client, Port::Chunkserver, Port::Metalogger] {
+        for port in [Port::Client, Port::Chunkserver] {
             let links: Vec<LinkId> = self.links.of_port(port).collect();
             for link in links {
                 self.links.remove(link);

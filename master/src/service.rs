@@ -463,6 +463,7 @@ impl Service<'_> {
         let back_logs = self.shell.core.borrow().settings.back_logs;
         self.shell.rotate(back_logs);
         self.shell.quiesce().await;
+        self.shell.farewell().await;
         self.storage.wait_for_background();
         let view = self.shell.core.borrow().ns.freeze();
         while let Err(error) = self.storage.save_final(&view) {

@@ -37,6 +37,8 @@ const CHUNKSERVER_PAYLOAD_MAX: u32 = 500_000_000;
 const METALOGGER_PAYLOAD_MAX: u32 = 1_500_000;
 /// How long a closing connection may take to accept its last bytes.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a master that ends waits for metaloggers to take its last lines.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
 /// Pause of a connection whose peer does not read, and of a listener without descriptors.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Period of [`Core::tick`].
@@ -199,6 +201,20 @@ impl Shell {
                 return;
             }
             self.idle.notified().await;
+        }
+    }
+
+    /// Gives metaloggers the time to take the last lines: they would miss them after the next start.
+    pub async fn farewell(&self) {
+        let began = Instant::now();
+        let waits = |core: &Core| {
+            core.links
+                .of_port(Port::Metalogger)
+                .any(|link| core.links.has_output(link))
+        };
+        while waits(&self.core.borrow()) && began.elapsed() < FAREWELL_MAX {
+            self.flush();
+            tokio::time::sleep(PAUSE).await;
         }
     }
 

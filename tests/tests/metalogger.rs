@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Longer than the timeout of a connection.
 const SILENCE: Duration = Duration::from_secs(13);
@@ -70,8 +70,13 @@ fn work(mount: &Path, name: &str, loggers: &[&Metalogger]) -> Result<()> {
     let created = format!(",{last},1,");
     for logger in loggers {
         wait_until("the metalogger has the last line", || {
-            fs::read_to_string(logger.data.join("changelog_ml.0.mfs"))
-                .is_ok_and(|text| text.contains(&created))
+            // It may have been rotated away meanwhile.
+            ["changelog_ml.0.mfs", "changelog_ml.1.mfs"]
+                .iter()
+                .any(|name| {
+                    fs::read_to_string(logger.data.join(name))
+                        .is_ok_and(|text| text.contains(&created))
+                })
         })?;
     }
     // The attributes and the end of the last file follow, and are written within a second.
@@ -167,6 +172,40 @@ fn both_metaloggers_have_the_same_files_behind_both_masters() -> Result<()> {
         restore_with_the_real_master(&cluster, &ours.data)?;
     }
     Ok(())
+}
+
+#[test]
+fn both_rotate_when_the_master_does() -> Result<()> {
+    const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+    const LEAD_S: u64 = 12;
+    if !lab::ready() || !Path::new(FAKETIME).exists() {
+        return Ok(());
+    }
+    let (mut cluster, loggers) = cluster(Program::master_from_env())?;
+    let mount = cluster.mount("mnt", &[])?;
+    cluster.master("stop")?.success()?;
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let ahead = 3600 - (wall + LEAD_S) % 3600;
+    cluster.set_master_environment(
+        [
+            ("LD_PRELOAD", FAKETIME),
+            ("FAKETIME", &format!("+{ahead}s")),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+            ("FAKETIME_NO_CACHE", "0"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec(),
+    );
+    cluster.master("start")?.success()?;
+    work(&mount, "one", &[&loggers[0], &loggers[1]])?;
+    wait_until("the metaloggers have rotated", || {
+        loggers
+            .iter()
+            .all(|logger| logger.data.join("changelog_ml.1.mfs").exists())
+    })?;
+    work(&mount, "two", &[&loggers[0], &loggers[1]])?;
+    assert_same_files(&loggers)?;
+    assert_no_hole(&loggers[0].data)
 }
 
 #[test]

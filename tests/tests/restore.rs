@@ -235,6 +235,11 @@ fn files_of_several_metaloggers_make_one_history() -> Result<()> {
         "{best:?}"
     );
 
+    // Without -o the image is shown as mfsmetadump shows it.
+    let shown = mfsmetarestore("-m metadata.mfs.back", &folder)?.success()?;
+    let real = run(Command::new("/usr/sbin/mfsmetadump").arg(folder.0.join("metadata.mfs.back")))?;
+    ensure!(shown == real.success()?, "{shown}");
+
     // One that tells another history is named.
     let changed = String::from_utf8(two.clone())?.replace("UNLOCK(", "UNLOCK(1");
     let changed = match changed.as_bytes() == two {

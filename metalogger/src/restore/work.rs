@@ -2,6 +2,7 @@
 
 use super::command_line::{Job, Place};
 use super::directory::{self, RESULT};
+use crate::metadump::{self, Options};
 use crate::progress::{Bar, turning};
 use daemon::errno::describe;
 use memmap2::Mmap;
@@ -11,6 +12,7 @@ use metadata::image::{self, LoadOptions, Loaded};
 use metadata::merge::{self, Merge, Source};
 use proto::MetaVersion;
 use std::fs::{self, File, OpenOptions};
+use std::io::BufWriter;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -49,6 +51,9 @@ pub fn restore(job: &Job) -> Result<(), String> {
             changelogs,
         } => (image.clone(), output.clone(), changelogs.clone()),
     };
+    if output.is_none() && !job.prints_digest {
+        return dump(&image);
+    }
     let Loaded {
         mut namespace,
         is_old,
@@ -71,27 +76,19 @@ pub fn restore(job: &Job) -> Result<(), String> {
             eprintln!("store metadata into file: {}", output.display());
             store(&output, &namespace)
         }
-        (None, _) if job.prints_digest => Ok(()),
-        (None, _) => dump(&image),
+        (None, _) => Ok(()),
     }
 }
 
-/// The state in words, as mfsmetadump says it.
-fn dump(image: &Path) -> Result<(), String> {
-    let program = std::env::current_exe()
-        .ok()
-        .map(|own| own.with_file_name("mfsmetadump"))
-        .filter(|path| path.exists())
-        .unwrap_or_else(|| PathBuf::from("mfsmetadump"));
-    let status = std::process::Command::new(&program)
-        .arg(image)
-        .status()
-        .map_err(|error| format!("can't run {}: {}", program.display(), describe(&error)))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("{}: {status}", program.display()))
-    }
+/// The file in words, as mfsmetadump says it.
+fn dump(path: &Path) -> Result<(), String> {
+    let name = path.display();
+    let cannot = |what: String| format!("{what}\ncan't read metadata from file: {name}");
+    let bytes = map(path).map_err(|error| cannot(describe(&error)))?;
+    let out = BufWriter::new(std::io::stdout().lock());
+    metadump::dump(&bytes, &Options::default(), out, &mut |_| {})
+        .map_err(|error| format!("can't write: {}", describe(&error)))?
+        .map_err(|failure| cannot(failure.message))
 }
 
 fn now() -> u32 {
