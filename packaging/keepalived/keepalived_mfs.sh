@@ -106,14 +106,24 @@ master_answers() {
         head -c 1 <&3 >/dev/null' probe "$host" "$port" 2>/dev/null 9>&-
 }
 
-# Leading or able to lead.
+# The master's answer to an operator's command, within the deadline.
+ha() { timeout "$CHECK_SECONDS" "$MFSMASTER" ha -c "$MFSMASTER_CFG" "$@" 2>/dev/null 9>&-; }
+
+replica_leads() { [ "$(ha role)" = leader ]; }
+
+# Leading or able to lead: somebody leads, and this node's data are whole.
 replica_is_well() {
-    timeout "$CHECK_SECONDS" "$MFSMASTER" -c "$MFSMASTER_CFG" ha status >/dev/null 2>&1 9>&-
+    local status
+    status=$(ha status --json)
+    [ $? -le 1 ] && ! grep -q '"self":true[^}]*"data":"Inconsistent' <<<"$status"
 }
 
-replica_leads() {
-    timeout "$CHECK_SECONDS" "$MFSMASTER" -c "$MFSMASTER_CFG" ha status --json 2>/dev/null 9>&- |
-        tr -d '[:space:]' | grep -q '"role":"[Ll]eader"'
+# Asks for the leadership for this node. Only the present leader can give it; without one the nodes
+# elect by themselves.
+ask_to_lead() {
+    local node
+    node=$(ha status --json | sed -n 's/^{"node":"\([^"]*\)".*/\1/p')
+    [ -n "$node" ] && run timeout "$PROMOTE_SECONDS" "$MFSMASTER" ha -c "$MFSMASTER_CFG" promote "$node"
 }
 
 role() { cat "$STATE_DIR/role" 2>/dev/null; }
@@ -210,7 +220,7 @@ verb_track() {
 }
 
 verb_master() {
-    local end=$((SECONDS + PROMOTE_SECONDS))
+    local end=$((SECONDS + PROMOTE_SECONDS)) asked=-5
     transition
     log info "this node gets the address"
     put role master
@@ -220,8 +230,11 @@ verb_master() {
             # The node before may still hold the data.
             [ $SECONDS -ge $end ] && { log err "the master cannot be started"; return $NO_START; }
         elif is_replicated; then
-            replica_leads || run timeout "$PROMOTE_SECONDS" "$MFSMASTER" -c "$MFSMASTER_CFG" ha promote
             replica_leads && break
+            if [ $SECONDS -ge $((asked + 5)) ]; then
+                asked=$SECONDS
+                ask_to_lead
+            fi
         else
             master_answers && break
         fi
@@ -241,7 +254,7 @@ verb_backup() {
     ensure_metalogger
     if is_replicated; then
         # The master stays as a follower; that it leads no more is what counts.
-        if replica_leads && ! run timeout "$PROMOTE_SECONDS" "$MFSMASTER" -c "$MFSMASTER_CFG" ha demote; then
+        if replica_leads && ! run timeout "$PROMOTE_SECONDS" "$MFSMASTER" ha -c "$MFSMASTER_CFG" demote; then
             log err "leadership has not been handed over"
             return $NO_STOP
         fi

@@ -402,6 +402,81 @@ fn verbs_do_what_they_say_and_nothing_twice() -> Result<()> {
     Ok(())
 }
 
+/// A program that plays a replicated master for the script: its part stands in files.
+const REPLICA: &str = "#!/bin/sh
+cd FOLDER
+echo \"$*\" >> asked
+case \"$*\" in
+*' role') cat role ;;
+*' status --json')
+    echo '{\"node\":\"mfsmaster\",\"peers\":[{\"name\":\"mfsmaster\",\"self\":true,\"data\":\"'$(cat data)'\"}]}'
+    exit $(cat code) ;;
+*' promote mfsmaster') echo leader > role ;;
+*' demote') echo follower > role ;;
+esac
+";
+
+#[test]
+fn a_replicated_master_is_asked_promoted_and_demoted() -> Result<()> {
+    if !is_possible() {
+        return Ok(());
+    }
+    let root = std::env::temp_dir().join(format!("mfslab-replica-{}", std::process::id()));
+    drop(fs::remove_dir_all(&root));
+    let host = Host::new("mfsmaster", 80, &root, Setup::Sample)?;
+    let at = host.folder.display().to_string();
+    write_program(
+        &host.folder.join("mfsmaster"),
+        &REPLICA.replace("FOLDER", &at),
+    );
+    let cfg = host.folder.join("mfsmaster.cfg");
+    let text = fs::read_to_string(&cfg)?;
+    fs::write(
+        &cfg,
+        format!("{text}HA_PEERS = mfsmaster 172.21.21.80, mfsbackup 172.21.21.81\n"),
+    )?;
+    let play = |role: &str, code: &str, data: &str| {
+        for (name, text) in [("role", role), ("code", code), ("data", data)] {
+            fs::write(host.folder.join(name), format!("{text}\n")).unwrap();
+        }
+    };
+    let verb = |verb: &str| -> Result<i32> {
+        let words = format!("{} {verb}", host.script(Setup::Sample));
+        Ok(run(Command::new("env").args(words.split(' ').skip(1)))?.code)
+    };
+    let leader_file = || fs::read_to_string(host.folder.join("state/leader")).unwrap_or_default();
+    // Role, exit code of the status, data, and what the check has to say.
+    for (role, code, data, expected) in [
+        ("leader", "0", "UpToDate", 0),
+        ("follower", "1", "UpToDate", 0),
+        ("follower", "0", "Inconsistent(40%)", 1),
+        ("follower", "2", "UpToDate", 1),
+    ] {
+        play(role, code, data);
+        let found = verb("check")?;
+        ensure!(
+            found == expected,
+            "{role} {code} {data}: {found}\n{}",
+            host.log()
+        );
+        let tracked = if role == "leader" { "1\n" } else { "0\n" };
+        ensure!(leader_file() == tracked, "{role}: {}", leader_file());
+    }
+    play("follower", "0", "UpToDate");
+    ensure!(verb("master")? == 0, "{}", host.log());
+    ensure!(leader_file() == "1\n");
+    ensure!(verb("backup")? == 0, "{}", host.log());
+    ensure!(leader_file() == "0\n");
+    let asked = fs::read_to_string(host.folder.join("asked"))?;
+    ensure!(
+        !asked.contains("stop") && !asked.contains("restart"),
+        "{asked}"
+    );
+    drop(host);
+    fs::remove_dir_all(root)?;
+    Ok(())
+}
+
 #[test]
 fn shellcheck_has_nothing_to_say() -> Result<()> {
     if !Path::new("/usr/bin/shellcheck").exists() {
