@@ -409,7 +409,7 @@ echo \"$*\" >> asked
 case \"$*\" in
 *' role') cat role ;;
 *' status --json')
-    echo '{\"node\":\"mfsmaster\",\"peers\":[{\"name\":\"mfsmaster\",\"self\":true,\"data\":\"'$(cat data)'\"}]}'
+    echo '{\"node\":\"mfsmaster\",\"peers\":[{\"name\":\"mfsmaster\",\"self\":true,\"data\":\"'$(cat quality)'\"}]}'
     exit $(cat code) ;;
 *' promote mfsmaster') echo leader > role ;;
 *' demote') echo follower > role ;;
@@ -436,7 +436,7 @@ fn a_replicated_master_is_asked_promoted_and_demoted() -> Result<()> {
         format!("{text}HA_PEERS = mfsmaster 172.21.21.80, mfsbackup 172.21.21.81\n"),
     )?;
     let play = |role: &str, code: &str, data: &str| {
-        for (name, text) in [("role", role), ("code", code), ("data", data)] {
+        for (name, text) in [("role", role), ("code", code), ("quality", data)] {
             fs::write(host.folder.join(name), format!("{text}\n")).unwrap();
         }
     };
