@@ -21,7 +21,7 @@ use crate::dice::Dice;
 use proto::client::message::Message;
 use proto::client::quota::Usage;
 use proto::client::sclass::CopyLabels;
-use proto::client::{Credentials, Gids, kind};
+use proto::client::{Credentials, Gids};
 use proto::{Inode, Version};
 use std::fmt::Debug;
 

@@ -7,7 +7,6 @@ use proto::client::message::List;
 use proto::client::sclass::{
     Definition, SclassChange, SclassCopy, SclassCreate, SclassDelete, SclassList, change,
 };
-use proto::client::snapshot::archive;
 
 impl Requests {
     /// Definitions of storage classes.
