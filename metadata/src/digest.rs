@@ -263,7 +263,7 @@ mod tests {
         };
         check(&ns, "a file");
         for index in [0, 1, 3, 9000, 2] {
-            ns.write_chunk(&mut tx, file, index, false).unwrap();
+            ns.write_chunk(&mut tx, file, index, false, false).unwrap();
             check(&ns, "a chunk");
         }
         for index in [2, 9000] {
