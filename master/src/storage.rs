@@ -120,8 +120,15 @@ impl Storage {
             quota_grace_seconds: options.quota_grace_seconds,
             sessions: sessions.as_ref().map(AsRef::as_ref),
         };
+        let checksums = self.disk.bytes(CRC).ok();
         let loaded = std::thread::scope(|scope| {
             scope.spawn(|| bytes.populate());
+            if let Some(checksums) = &checksums {
+                let bytes = bytes.as_ref();
+                scope.spawn(|| {
+                    report_checksums(name, image::check_against(bytes, checksums.as_ref()))
+                });
+            }
             image::load(bytes.as_ref(), &load_options)
         })
         .map_err(|error| format!("{name}: {error}\nerror loading {name}"))?;
@@ -229,6 +236,25 @@ impl Storage {
             && saver.join().is_err()
         {
             tracing::error!("the metadata saver ended by a panic");
+        }
+    }
+}
+
+/// Says what the checksums beside an image tell about it. They are written after it and are no part of
+/// it, so a crash may have left those of another one: nothing is refused for their sake.
+fn report_checksums(name: &str, checked: image::Checked) {
+    match checked {
+        image::Checked::NotApplicable | image::Checked::Same => {}
+        image::Checked::Header => tracing::warn!(
+            "{name}: version or identity differ from those in {CRC}, and all else is the same"
+        ),
+        image::Checked::Damaged(sections) => {
+            let sections: Vec<String> = sections.iter().map(ToString::to_string).collect();
+            tracing::error!(
+                "{name}: content differs from the checksums in {CRC} (sections {}) - if the disk is \
+                 in doubt, compare with an older image or with that of a metalogger",
+                sections.join(", ")
+            );
         }
     }
 }

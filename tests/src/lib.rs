@@ -12,8 +12,7 @@ mod requirements;
 mod tree;
 
 pub use cluster::{
-    Chunkservers, Cluster, ClusterOptions, MASTER_IP, Program, built_program, program,
-    wait_at_most, wait_until,
+    Chunkservers, Cluster, ClusterOptions, MASTER_IP, Program, program, wait_at_most, wait_until,
 };
 pub use command::{Output, run, run_for};
 pub use metalogger::Metalogger;

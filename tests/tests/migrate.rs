@@ -69,7 +69,7 @@ impl Machine {
         for folder in ["sbin", "backups", "dev", "checkout/target"] {
             fs::create_dir_all(cluster.root.join(folder))?;
         }
-        let built = lab::built_program("mfsmaster");
+        let built = lab::program(&Program::Ours, "mfsmaster");
         let folder = built.parent().context("no folder of programs")?;
         std::os::unix::fs::symlink(folder, cluster.root.join("checkout/target/release"))?;
         let hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();

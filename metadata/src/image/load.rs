@@ -119,6 +119,8 @@ struct Loader<'a> {
     places: Vec<u32>,
     /// Bytes left behind the section of chunks when it has been read before its turn.
     chunks_read: Option<usize>,
+    /// Highest inode number that the file says was ever used.
+    stated_max_inode: Option<u32>,
     /// What a file of 4.x loses.
     lost: Vec<String>,
 }
@@ -140,6 +142,7 @@ impl<'a> Loader<'a> {
             ahead: ahead::Ahead::default(),
             places: Vec::new(),
             chunks_read: None,
+            stated_max_inode: None,
             lost: Vec::new(),
         }
     }

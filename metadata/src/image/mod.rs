@@ -3,11 +3,13 @@
 //! Layouts of records are in [`proto::image`]; here is what they mean together: dependencies of
 //! sections, checks, derived values.
 
+mod checksums;
 mod fingerprint;
 pub mod load;
 mod problem;
 mod save;
 
+pub use checksums::{Checked, check_against};
 pub use fingerprint::Fingerprints;
 pub use load::{LoadOptions, Loaded, load};
 pub use problem::{LoadError, Place, Problem, Remedy, Repair, Source};

@@ -102,6 +102,8 @@ pub enum Problem {
     ClassId(u16),
     ClassFormat(u16),
     ClassRepeated(u16),
+    NodeHole(Inode),
+    MaxInode(Inode),
     NodeRepeated(Inode),
     NodeNumber(Inode),
     NodeCount {
@@ -209,6 +211,8 @@ impl Problem {
             Problem::TargetReplaced(_)
                 | Problem::EdgeNameTooLong(_)
                 | Problem::AclMask(_)
+                | Problem::MaxInode(_)
+                | Problem::NodeHole(_)
                 | Problem::NextChunk(_)
                 | Problem::FreeInUse(_)
                 | Problem::XattrInode(_)
@@ -260,6 +264,8 @@ impl fmt::Display for Problem {
             P::ClassId(id) => write!(f, "bad sclassid: {id}"),
             P::ClassFormat(id) => write!(f, "data format error in storage class {id}"),
             P::ClassRepeated(id) => write!(f, "repeated sclassid: {id}"),
+            P::NodeHole(inode) => write!(f, "chunk list of inode {inode} ends with a hole"),
+            P::MaxInode(inode) => write!(f, "highest inode number too low -> set to {inode}"),
             P::NodeRepeated(inode) => write!(f, "loading node: repeated inode {inode}"),
             P::NodeCount { stated, found } => {
                 write!(f, "loading node: {found} inodes where {stated} should be")

@@ -99,6 +99,11 @@ impl ChunkList<'_> {
         self.0.is_empty()
     }
 
+    /// Whether the last slot is a hole, which no master writes.
+    pub fn ends_with_hole(&self) -> bool {
+        self.0.last() == Some(&[0; 8])
+    }
+
     /// The first slot.
     pub fn first(&self) -> Option<ChunkId> {
         self.iter().next()

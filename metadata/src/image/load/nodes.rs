@@ -68,6 +68,7 @@ impl<'a> Loader<'a> {
         store.max_inode = store.max_inode.max(header.max_inode);
         let mut nodes = std::mem::take(&mut store.nodes);
         // What the header says is a hint; what there is bounds it.
+        self.stated_max_inode = Some(store.max_inode);
         let nodes_max = self.reader.remaining() / NODE_BYTES_MIN;
         let nodes_max = header
             .nodes
@@ -235,7 +236,10 @@ impl<'a> Loader<'a> {
                     self.problem(Problem::TargetReplaced(inode))?;
                 }
             }
-            NodeBody::Data { length, .. } => {
+            NodeBody::Data { length, chunks, .. } => {
+                if chunks.ends_with_hole() {
+                    self.problem(Problem::NodeHole(inode))?;
+                }
                 node.set_file_length(length);
                 for session in record.sessions() {
                     let namespace = &mut self.namespace;

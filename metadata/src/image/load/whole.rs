@@ -20,7 +20,22 @@ impl Loader<'_> {
         self.attach_orphans()?;
         self.sum_directories()?;
         self.drop_repeated_names(&suspects)?;
+        self.check_max_inode()?;
         self.check_chunks()
+    }
+
+    fn check_max_inode(&mut self) -> Outcome<()> {
+        let store = &mut self.namespace.store;
+        let freed = store.freed.iter().map(|freed| freed.inode.0).max();
+        store.max_inode = store.max_inode.max(freed.unwrap_or(0));
+        let max_inode = Inode(store.max_inode);
+        if self
+            .stated_max_inode
+            .is_some_and(|stated| stated < max_inode.0)
+        {
+            self.problem(Problem::MaxInode(max_inode))?;
+        }
+        Ok(())
     }
 
     /// Drops the second of two equal names; what had it may become an orphan.
