@@ -167,6 +167,7 @@ impl Core {
         std::mem::swap(&mut fresh.links, &mut self.links);
         std::mem::swap(&mut fresh.admin, &mut self.admin);
         fresh.loggers.take_files_of(&mut self.loggers);
+        fresh.clients.repeats.take_over(&mut self.clients.repeats);
         fresh.set_now(now);
         *self = fresh;
     }

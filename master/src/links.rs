@@ -169,6 +169,26 @@ impl Links {
         &mut link.out
     }
 
+    /// Bytes of output that wait, sent or not.
+    pub fn written(&self, id: LinkId) -> usize {
+        self.get(id).map_or(0, |link| link.out.len())
+    }
+
+    /// Output behind a former [`Links::written`] of the same turn.
+    pub fn written_since(&self, id: LinkId, written: usize) -> &[u8] {
+        self.get(id)
+            .and_then(|link| link.out.get(written..))
+            .unwrap_or_default()
+    }
+
+    /// Replaces the output behind a former [`Links::written`] of the same turn.
+    pub fn rewrite(&mut self, id: LinkId, written: usize, bytes: &[u8]) {
+        if let Some(link) = self.get_mut(id) {
+            link.out.truncate(written);
+            link.out.extend_from_slice(bytes);
+        }
+    }
+
     /// Closes the connection once its output so far has been sent.
     pub fn close(&mut self, id: LinkId) {
         self.out(id);

@@ -61,7 +61,8 @@ impl Saver {
     }
 
     /// Hands a batch of whole lines over. Only while [`Saver::is_ready`]; needs the right to serve.
-    pub fn hand_over(&mut self, lease: Lease, batch: &[u8]) {
+    /// `records` is what other nodes have to know beside the lines.
+    pub fn hand_over(&mut self, lease: Lease, batch: &[u8], records: &[u8]) {
         match self {
             Saver::Local {
                 journal,
@@ -73,7 +74,7 @@ impl Saver {
                     *saved = *handed;
                 }
             }
-            Saver::Replicated(standing) => standing.propose(lease, batch),
+            Saver::Replicated(standing) => standing.propose(lease, batch, records),
         }
     }
 

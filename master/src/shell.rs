@@ -344,7 +344,9 @@ impl Shell {
         if is_due && saver.is_ready() {
             crate::metalogger::lines(core);
             let binding = core.out.lines.are_binding();
-            saver.hand_over(lease, core.out.lines.bytes());
+            let mut records = Vec::new();
+            core.clients.repeats.take_made(&mut records);
+            saver.hand_over(lease, core.out.lines.bytes(), &records);
             core.out.lines.clear();
             self.collecting_since_ms.set(None);
             if binding {

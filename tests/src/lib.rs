@@ -8,6 +8,7 @@ mod cluster;
 mod command;
 mod metalogger;
 mod namespace;
+mod replicated;
 mod requirements;
 mod tree;
 
@@ -17,5 +18,6 @@ pub use cluster::{
 pub use command::{Output, run, run_for};
 pub use metalogger::Metalogger;
 pub use namespace::Namespace;
+pub use replicated::{Cut, ReplicatedCluster, VIP};
 pub use requirements::{missing, ready};
 pub use tree::{Difference, differences};

@@ -21,6 +21,7 @@ pub mod presence;
 mod push;
 mod queries;
 mod register;
+mod repeats;
 mod trash_ops;
 mod waiting;
 mod watch;
@@ -38,6 +39,7 @@ use link::LinkTable;
 use metadata::session::SessionParams;
 use metadata::{Event, Namespace, Tx};
 use presence::Presences;
+use proto::frame::HEADER_LEN;
 use proto::{Inode, SessionId};
 use register::RefusedAddresses;
 use std::collections::HashMap;
@@ -59,6 +61,8 @@ pub struct Clients {
     pending: HashMap<OpToken, Pending>,
     last_token: u64,
     watch: Watch,
+    /// Answers that a client may not have got.
+    pub repeats: repeats::Repeats,
     scratch: answer::Scratch,
     /// Operations of all sessions since the last minute's sample.
     operations: [u64; link::COUNTERS],
@@ -80,6 +84,7 @@ impl Clients {
             pending: HashMap::new(),
             last_token: 0,
             watch: Watch::default(),
+            repeats: repeats::Repeats::default(),
             scratch: answer::Scratch::default(),
             operations: [0; link::COUNTERS],
         }
@@ -188,7 +193,12 @@ pub fn frame(core: &mut Core, link: LinkId, kind: u32, payload: &[u8]) {
     if core.links.is_closing(link) {
         return;
     }
-    if dispatch::dispatch(core, &conn, kind, payload).is_err() {
+    let handled = if core.clients.repeats.is_recording() {
+        recorded(core, &conn, kind, payload)
+    } else {
+        dispatch::dispatch(core, &conn, kind, payload)
+    };
+    if handled.is_err() {
         tracing::debug!(
             "client {}: message {kind} of {} bytes is malformed or not allowed - connection closed",
             core.links.peer(link),
@@ -198,9 +208,43 @@ pub fn frame(core: &mut Core, link: LinkId, kind: u32, payload: &[u8]) {
     }
 }
 
+/// Executes one message in a cluster: the answers of changes are recorded, and a repetition of what a
+/// failed leader did gets the answer that was lost.
+fn recorded(core: &mut Core, conn: &link::Conn, kind: u32, payload: &[u8]) -> answer::Handled {
+    let now_ms = core.now.mono_ms;
+    let before = core
+        .clients
+        .repeats
+        .heard(conn.link, conn.session, now_ms, kind, payload);
+    if !repeats::fails_when_repeated(kind) {
+        return dispatch::dispatch(core, conn, kind, payload);
+    }
+    let (lines, written) = (core.out.lines.len(), core.links.written(conn.link));
+    dispatch::dispatch(core, conn, kind, payload)?;
+    let reply = core.links.written_since(conn.link, written);
+    if core.out.lines.len() > lines {
+        core.clients
+            .repeats
+            .answered(conn.session, kind, payload, reply);
+    } else if let Some(before) = before
+        && reply.len() == HEADER_LEN + STATUS_REPLY
+    {
+        tracing::info!(
+            "client {}: message {kind} was answered by another leader before",
+            core.links.peer(conn.link)
+        );
+        core.links.rewrite(conn.link, written, &before);
+    }
+    Ok(())
+}
+
+/// Length of an answer that is an error: message number and status.
+const STATUS_REPLY: usize = 5;
+
 /// A connection is gone: what it waited for is taken back; its session may be without a client now.
 pub fn closed(core: &mut Core, link: LinkId) {
     data_ops::cancel_link(core, link);
+    core.clients.repeats.closed(link);
     let Some(mut record) = core.clients.links.close(link) else {
         return;
     };
@@ -236,7 +280,10 @@ pub fn event(core: &mut Core, event: Event) {
             core.clients.marks.forget(inode);
             core.clients.append_ends.forget(inode);
         }
-        Event::SessionRemoved(session) => core.clients.presences.forget(session),
+        Event::SessionRemoved(session) => {
+            core.clients.presences.forget(session);
+            core.clients.repeats.forget(session);
+        }
         Event::ChunkChanged(_) | Event::ChunkRemoved(_) => {}
     }
 }

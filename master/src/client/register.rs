@@ -136,6 +136,8 @@ pub fn register(core: &mut Core, conn: &Conn, payload: &[u8]) -> Handled {
             let status = come_back(core, conn, session, metaid)?;
             if status == Status::Ok {
                 enter(core, conn, session, version, State::Mount);
+                let now_ms = core.now.mono_ms;
+                core.clients.repeats.resumed(conn.link, now_ms);
             }
             let reply = ReconnectReply::Status(VERSION, status);
             answer(core, conn, version, &reply);

@@ -227,15 +227,21 @@ impl Follower {
                     .with_standing(|standing| standing.committed(position, content));
                 match outcome {
                     Some(Outcome::Theirs(batch)) => {
-                        let replayed = self
-                            .shell
-                            .with_namespace(|namespace| replay(namespace, &batch.bytes));
+                        let (lines, records) = super::standing::split(&batch.bytes);
+                        let mut core = self.shell.core.borrow_mut();
+                        let replayed = replay(&mut core.ns, lines);
+                        core.clients.repeats.learn(records);
+                        drop(core);
                         if let Err(error) = replayed {
                             self.contradicted(&error);
                         }
                     }
                     Some(Outcome::Diverged(lines)) => self.diverged(&lines),
-                    Some(Outcome::Ours(_) | Outcome::Nothing) | None => {}
+                    Some(Outcome::Ours(batch)) => {
+                        let (_, records) = super::standing::split(&batch.bytes);
+                        self.shell.core.borrow_mut().clients.repeats.learn(records);
+                    }
+                    Some(Outcome::Nothing) | None => {}
                 }
             }
             Event::Install {

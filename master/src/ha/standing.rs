@@ -130,15 +130,15 @@ impl Standing {
         self.tracker.open() < OPEN_MAX
     }
 
-    /// Proposes a batch of lines.
-    pub fn propose(&mut self, lease: Lease, batch: &[u8]) {
+    /// Proposes a batch of lines, and records beside them.
+    pub fn propose(&mut self, lease: Lease, batch: &[u8], records: &[u8]) {
         self.handed += 1;
         let Some(replica) = &self.replica else {
             self.tracker.strand(batch);
             return;
         };
         let term = lease.term();
-        let sequence = replica.propose(term, Kind::Changes, Bytes::copy_from_slice(batch));
+        let sequence = replica.propose(term, Kind::Changes, join(batch, records));
         self.tracker.proposed(term, sequence, batch.to_vec());
     }
 
@@ -223,7 +223,8 @@ impl Standing {
 
     /// Appends committed lines to the changelog, except those that are there already.
     fn write(&mut self, batch: &[u8]) {
-        for line in batch.split_inclusive(|&byte| byte == b'\n') {
+        let (lines, _) = split(batch);
+        for line in lines.split_inclusive(|&byte| byte == b'\n') {
             let Some(number) = line_number(line) else {
                 continue;
             };
@@ -238,6 +239,26 @@ impl Standing {
                 self.unwritten.clear();
             }
         }
+    }
+}
+
+/// A batch as it stands in the log: the lines, and behind a zero byte the records, if any.
+fn join(lines: &[u8], records: &[u8]) -> Bytes {
+    if records.is_empty() {
+        return Bytes::copy_from_slice(lines);
+    }
+    let mut batch = Vec::with_capacity(lines.len() + 1 + records.len());
+    batch.extend_from_slice(lines);
+    batch.push(0);
+    batch.extend_from_slice(records);
+    batch.into()
+}
+
+/// Lines and records of a batch. No line has a zero byte: the changelog's grammar escapes it.
+pub fn split(batch: &[u8]) -> (&[u8], &[u8]) {
+    match batch.iter().position(|&byte| byte == 0) {
+        Some(at) => (&batch[..at], &batch[at + 1..]),
+        None => (batch, b""),
     }
 }
 
