@@ -3,7 +3,7 @@
 use crate::admin::{StoreReport, charts};
 use crate::core::Core;
 use crate::datadir::disk::Directory;
-use crate::ha::{Follower, HaSettings, Opened, Standing};
+use crate::ha::{Follower, Guardian, HaSettings, Opened, Standing};
 use crate::journal::{Journal, SaveMode};
 use crate::links::Port;
 use crate::saver::Saver;
@@ -77,6 +77,20 @@ pub fn serve(startup: &mut Startup) -> Result<(), String> {
     let now = clock(started);
     let seed = random_seed()?;
     let ha = HaSettings::from_config(&startup.config)?;
+    // The process has one thread yet.
+    let guardian = ha
+        .as_ref()
+        .filter(|ha| !restore && !ha.is_witness())
+        .and_then(|ha| ha.vip.as_ref())
+        .and_then(|vip| {
+            Guardian::start(vip)
+                .map_err(|error| {
+                    tracing::warn!(
+                        "no guardian of the connections: {error} - failovers take longer"
+                    );
+                })
+                .ok()
+        });
     let failed = |error| format!("{error}\ninit: metadata manager failed !!!");
     let mut node = None;
     let (ns, must_renumerate) = match &ha {
@@ -148,6 +162,7 @@ pub fn serve(startup: &mut Startup) -> Result<(), String> {
         ha,
         opened,
         options,
+        guardian,
     });
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -165,6 +180,7 @@ struct Cluster {
     ha: HaSettings,
     opened: Opened,
     options: LoadOptions,
+    guardian: Option<Guardian>,
 }
 
 /// A number nobody can guess, for everything that is chosen at random.
@@ -263,6 +279,7 @@ impl Service<'_> {
             storage,
             cluster.options,
             &cluster.opened,
+            cluster.guardian,
         )
     }
 

@@ -261,10 +261,9 @@ impl Shell {
         true
     }
 
-    /// Cuts every connection and forgets what was being done for it. Gives the lines that were made
-    /// and not handed over.
+    /// Forgets every connection and what was being done for it; [`Shell::cut`] ends them. Gives the
+    /// lines that were made and not handed over.
     pub fn abandon(&self) -> Vec<u8> {
-        self.cut();
         let mut core = self.core.borrow_mut();
         let lines = core.out.lines.bytes().to_vec();
         core.abandon();

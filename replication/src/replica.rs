@@ -419,8 +419,13 @@ impl Replica {
 
     fn end(&mut self) {
         self.shared.lease.end();
-        if let Some(runtime) = self.runtime.take() {
-            let raft = self.shared.raft.borrow().clone();
+        let Some(runtime) = self.runtime.take() else {
+            return;
+        };
+        let shared = Arc::clone(&self.shared);
+        // The caller may be inside a runtime of its own, where none can be waited for.
+        let ended = std::thread::spawn(move || {
+            let raft = shared.raft.borrow().clone();
             if let Some(raft) = raft {
                 let ended = runtime
                     .block_on(async { tokio::time::timeout(STOP_TIME, raft.shutdown()).await });
@@ -428,8 +433,12 @@ impl Replica {
                     tracing::warn!("the replication did not end in time");
                 }
             }
-            self.shared.store.stop();
+            shared.store.stop();
             runtime.shutdown_timeout(STOP_TIME);
+        })
+        .join();
+        if ended.is_err() {
+            tracing::error!("the replication ended by a panic");
         }
     }
 }

@@ -2,6 +2,7 @@
 //! loaded, a part in the cluster is taken and given up.
 
 use super::control::{Asked, Control};
+use super::guardian::Guardian;
 use super::settings::HaSettings;
 use super::standing::Standing;
 use super::status;
@@ -28,6 +29,8 @@ const RESTART_PAUSE: Duration = Duration::from_secs(2);
 const EVENTS_PER_TURN: usize = 256;
 /// Bytes of log after which an image is wanted.
 const LOG_BYTES_MAX: u64 = 512 << 20;
+/// The next leader has the address within this time.
+const SUCCESSION: Duration = Duration::from_millis(500);
 /// How long a handover may wait for open changes.
 const HANDOVER_TIME: Duration = Duration::from_secs(2);
 
@@ -140,6 +143,9 @@ pub struct Follower {
     handover: Option<Handover>,
     image_wanted: bool,
     vip: Option<Vip>,
+    guardian: Option<Guardian>,
+    /// When the connections of a service that has ended are cut, if nobody else takes the address.
+    cut_at: Option<Instant>,
 }
 
 struct Handover {
@@ -164,6 +170,7 @@ impl Follower {
         storage: Storage,
         options: LoadOptions,
         opened: &Opened,
+        guardian: Option<Guardian>,
     ) -> Result<Follower, String> {
         let (replica, events) = start(&ha, opened)?;
         let control = Control::listen(&ha.directory)?;
@@ -172,6 +179,8 @@ impl Follower {
         let vip = ha.vip.clone().map(Vip::new);
         Ok(Follower {
             vip,
+            guardian,
+            cut_at: None,
             shell: Rc::clone(shell),
             ha,
             storage,
@@ -311,8 +320,24 @@ impl Follower {
             self.serve(term);
         }
         self.watch_lease();
-        if let Some(vip) = &mut self.vip {
-            vip.keep(self.shell.lease().is_some());
+        let lease = self.shell.lease();
+        if let Some(guardian) = &self.guardian {
+            guardian.hold(lease);
+        }
+        if self.cut_at.is_some_and(|at| Instant::now() >= at) {
+            self.cut_at = None;
+            self.shell.cut();
+        }
+        // Without a lease the address is kept for a moment, not renewed: who takes it over announces it.
+        let may_be_succeeded = lease.is_none()
+            && (self.cut_at.is_some()
+                || self
+                    .lease_lost
+                    .is_some_and(|since| since.elapsed() <= LEASE_PATIENCE));
+        if let Some(vip) = &mut self.vip
+            && !may_be_succeeded
+        {
+            vip.keep(lease.is_some());
         }
         self.hand_over_if_settled();
         self.make_image();
@@ -343,6 +368,9 @@ impl Follower {
             }
             self.must_renumerate = false;
         }
+        if self.cut_at.take().is_some() {
+            self.shell.cut();
+        }
         self.shell.with_standing(|standing| standing.serve(term));
         tracing::info!("this master serves in term {term}");
         self.announce("leader");
@@ -361,9 +389,13 @@ impl Follower {
             .with_standing(|standing| standing.step_down(&lines));
         self.lease_lost = None;
         self.handover = None;
-        if let Some(vip) = &mut self.vip {
-            vip.keep(false);
-        }
+        // A client tries once at once when its connection ends: that is done when the next leader has
+        // the address, by the guardian.
+        let pause = match self.guardian {
+            Some(_) => SUCCESSION,
+            None => Duration::ZERO,
+        };
+        self.cut_at = Some(Instant::now() + pause);
         tracing::info!("this master serves no more");
         self.announce("follower");
     }
@@ -522,10 +554,11 @@ impl Follower {
             return;
         }
         let deadline = tokio::time::Instant::now() + HANDOVER_TIME * 2;
-        while self
-            .shell
-            .with_standing(|standing| standing.serving().is_some())
-            == Some(true)
+        while (self.cut_at.is_some()
+            || self
+                .shell
+                .with_standing(|standing| standing.serving().is_some())
+                == Some(true))
             && tokio::time::Instant::now() < deadline
             && self.restart_at.is_none()
         {

@@ -65,7 +65,7 @@ impl Guardian {
         let pid = unsafe {
             libc::syscall(
                 libc::SYS_clone,
-                libc::CLONE_FILES | libc::SIGCHLD,
+                libc::c_long::from(libc::CLONE_FILES | libc::SIGCHLD),
                 0_usize,
                 0_usize,
                 0_usize,
@@ -186,7 +186,7 @@ fn shut_down(address: Ipv4Addr) {
             .and_then(|local| SocketAddrV4::try_from(local).ok());
         if local.is_some_and(|local| *local.ip() == address) {
             // It may just have been closed.
-            drop(rustix::net::shutdown(borrowed, rustix::net::Shutdown::Both));
+            let _ = rustix::net::shutdown(borrowed, rustix::net::Shutdown::Both);
         }
     }
 }

@@ -6,6 +6,7 @@
 mod command;
 mod control;
 mod follower;
+mod guardian;
 mod settings;
 mod standing;
 mod status;
@@ -14,6 +15,7 @@ mod vip;
 
 pub use command::run as command;
 pub use follower::{Follower, Opened, open};
+pub use guardian::Guardian;
 pub use settings::HaSettings;
 pub use standing::Standing;
 pub use tracker::{Outcome, Tracker};

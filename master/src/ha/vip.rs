@@ -165,7 +165,7 @@ fn interface_index(name: &str) -> io::Result<u32> {
 }
 
 /// Adds or renews the address, or removes it.
-fn change_address(vip: &VipAddress, add: bool) -> io::Result<()> {
+pub(super) fn change_address(vip: &VipAddress, add: bool) -> io::Result<()> {
     const ATTRIBUTE_ADDRESS: u16 = 1;
     const ATTRIBUTE_LOCAL: u16 = 2;
     const ATTRIBUTE_CACHE_INFO: u16 = 6;
@@ -235,20 +235,26 @@ fn packet_address(index: u32, destination: [u8; 6]) -> SockAddr {
     unsafe { SockAddr::new(storage, length) }
 }
 
-/// Tells the network where the address is: a request and a reply, since some switches and hosts
-/// learn from one kind only.
-fn announce(vip: &VipAddress) -> io::Result<()> {
+/// A socket for ARP on the interface, and the interface's hardware address.
+pub(super) fn packet_socket(vip: &VipAddress) -> io::Result<(Socket, [u8; 6])> {
     let index = interface_index(&vip.interface)?;
     let protocol = Protocol::from(i32::from((libc::ETH_P_ARP as u16).to_be()));
     let socket = Socket::new(Domain::PACKET, Type::DGRAM, Some(protocol))?;
-    let everyone = packet_address(index, [0xff; 6]);
-    socket.bind(&everyone)?;
+    socket.bind(&packet_address(index, [0xff; 6]))?;
     let own = socket.local_addr()?;
     let mut hardware = [0; 6];
     let mut storage = own.as_storage();
     // SAFETY: the kernel filled in an address of a packet socket.
     let own = unsafe { storage.view_as::<libc::sockaddr_ll>() };
     hardware.copy_from_slice(&own.sll_addr[..6]);
+    Ok((socket, hardware))
+}
+
+/// Tells the network where the address is: a request and a reply, since some switches and hosts
+/// learn from one kind only.
+fn announce(vip: &VipAddress) -> io::Result<()> {
+    let everyone = packet_address(interface_index(&vip.interface)?, [0xff; 6]);
+    let (socket, hardware) = packet_socket(vip)?;
     for operation in [1_u8, 2] {
         // Ethernet, IPv4, lengths of the addresses, operation.
         let mut packet = vec![0, 1, 8, 0, 6, 4, 0, operation];
