@@ -57,9 +57,10 @@ struct Bench {
     version: ChunkVersion,
 }
 
-/// Measures everything `rounds` times and prints a table of medians.
-pub fn report(rounds: u32, mebibytes: u32) -> Result<()> {
-    let mut bench = Bench::start()?;
+/// Measures everything `rounds` times and prints a table of medians. `on_disk`: folders of the
+/// system's disk instead of disks in memory.
+pub fn report(rounds: u32, mebibytes: u32, on_disk: bool) -> Result<()> {
+    let mut bench = Bench::start(on_disk)?;
     let mut rows: Vec<Row> = Vec::new();
     for round in 0..rounds {
         for kind in 0..2 {
@@ -115,11 +116,11 @@ fn median(samples: &[Sample]) -> Sample {
 type Measured = (&'static str, &'static str, &'static str, Sample);
 
 impl Bench {
-    fn start() -> Result<Bench> {
+    fn start(on_disk: bool) -> Result<Bench> {
         let mut cluster = Cluster::start(ClusterOptions {
             chunkservers: 4,
             chunkserver_programs: Chunkservers::Mixed,
-            disk_size: "3g".to_owned(),
+            disk_size: if on_disk { "" } else { "3g" }.to_owned(),
             ..ClusterOptions::default()
         })?;
         for number in 1..=4 {

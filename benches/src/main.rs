@@ -75,6 +75,9 @@ enum What {
         /// Volume of each sequential step, MiB.
         #[arg(long, default_value_t = 512)]
         mebibytes: u32,
+        /// Keep the chunks on the system's disk instead of in memory.
+        #[arg(long)]
+        on_disk: bool,
     },
     /// Every table of docs/performance.md: about 12 minutes, with --large about 20.
     All {
@@ -123,7 +126,11 @@ fn main() -> Result<()> {
             ours_only,
         } => memory::report(millions, ours_only),
         What::Archive { files, ours_only } => archive::report(files, ours_only),
-        What::Data { rounds, mebibytes } => data::report(rounds, mebibytes),
+        What::Data {
+            rounds,
+            mebibytes,
+            on_disk,
+        } => data::report(rounds, mebibytes, on_disk),
         What::Save {
             millions,
             quiet,

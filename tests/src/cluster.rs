@@ -142,7 +142,7 @@ pub struct ClusterOptions {
     pub master_cfg: String,
     /// Lines of `mfsexports.cfg`.
     pub exports: String,
-    /// Size of each chunkserver's disk, as tmpfs takes it.
+    /// Size of each chunkserver's disk, as tmpfs takes it; empty: a folder of the system's disk.
     pub disk_size: String,
     /// Further lines for each `mfschunkserver.cfg`; `{n}` is the server's number from 1.
     pub chunkserver_cfg: String,
@@ -319,7 +319,9 @@ impl Cluster {
         for disk in 1..=self.options.disks {
             let disk = self.disk_of(number, disk);
             fs::create_dir_all(&disk)?;
-            self.mount_memory(&disk, &size)?;
+            if !size.is_empty() {
+                self.mount_memory(&disk, &size)?;
+            }
             list.push_str(&format!("{}\n", disk.display()));
         }
         let ip = Self::chunkserver_ip(number);

@@ -100,7 +100,8 @@ pub async fn run(
         if ended.stop {
             break;
         }
-        next = ended.next;
+        // With several masters in the list each has its connection: the leader's is another one.
+        next = ended.next.filter(|_| settings.hosts.len() == 1);
         let pause = settings
             .reconnection_delay
             .saturating_sub(begun.elapsed())

@@ -2,10 +2,10 @@
 //! called on the threads of the disk that has the chunk.
 
 use super::Store;
-use super::chunk_file::Piece;
+use super::chunk_file::{ChunkFile, Fault, Piece};
 use super::crc;
 use super::layout::{BLOCK, EMPTY_CRC, TABLE_LEN};
-use super::open_chunk::OpenChunk;
+use super::open_chunk::{ChunkState, OpenChunk};
 use crate::counters::nanoseconds;
 use crate::settings::SyncPolicy;
 use proto::chunkserver::{BLOCK_SIZE, BLOCKS_PER_CHUNK, CHUNK_SIZE, WriteDataHeader};
@@ -34,6 +34,67 @@ pub struct ReadBatch {
     pub data: Vec<u8>,
     /// Pieces in ascending order.
     pub pieces: Vec<ReadPiece>,
+}
+
+impl ReadBatch {
+    fn room(&mut self, bytes: usize) -> &mut [u8] {
+        if self.data.len() < bytes {
+            self.data.resize(bytes, 0);
+        }
+        &mut self.data[..bytes]
+    }
+}
+
+/// The blocks that a read touches.
+struct Blocks {
+    start: usize,
+    end: usize,
+    first: usize,
+    last: usize,
+    /// First one that does not exist, at least `first` and at most one past `last`.
+    missing: usize,
+}
+
+impl Blocks {
+    /// `size` is not 0.
+    fn of(file: &ChunkFile, offset: u32, size: u32) -> Blocks {
+        let (start, end) = (offset as usize, offset as usize + size as usize);
+        let (first, last) = (start / BLOCK, (end - 1) / BLOCK);
+        Blocks {
+            start,
+            end,
+            first,
+            last,
+            missing: usize::from(file.blocks()).clamp(first, last + 1),
+        }
+    }
+
+    /// Bytes of the blocks that exist.
+    fn bytes(&self) -> usize {
+        (self.missing - self.first) * BLOCK
+    }
+
+    /// The pieces of what was read.
+    fn cut(&self, file: &ChunkFile, batch: &mut ReadBatch) {
+        for block in self.first..=self.last {
+            let from = self.start.max(block * BLOCK) - block * BLOCK;
+            let to = self.end.min((block + 1) * BLOCK) - block * BLOCK;
+            let at = (block < self.missing).then(|| (block - self.first) * BLOCK + from);
+            let crc = match at {
+                Some(_) if to - from == BLOCK => file.entry(block as u16),
+                Some(at) => crc::of(&batch.data[at..at + to - from]),
+                None if to - from == BLOCK => EMPTY_CRC,
+                None => crc::of_zeros(to - from),
+            };
+            batch.pieces.push(ReadPiece {
+                block: block as u16,
+                offset: from as u16,
+                size: (to - from) as u32,
+                crc,
+                at,
+            });
+        }
+    }
 }
 
 /// Outcome of the checks of a READ before the chunk is looked at (chunkserver §3.3).
@@ -85,39 +146,59 @@ impl Store {
         }
         let mut state = self.enter(open, version)?;
         let file = self.file(open.chunk, &mut state, false)?;
-        let (start, end) = (offset as usize, offset as usize + size as usize);
-        let (first, last) = (start / BLOCK, (end - 1) / BLOCK);
-        let existing = usize::from(file.blocks()).clamp(first, last + 1);
-        let bytes = (existing - first) * BLOCK;
-        if batch.data.len() < bytes {
-            batch.data.resize(bytes, 0);
-        }
+        let range = Blocks::of(file, offset, size);
         let begun = Instant::now();
-        let read = match bytes {
+        let read = match range.bytes() {
             0 => Ok(()),
-            bytes => file.read_blocks(first as u16, &mut batch.data[..bytes]),
+            bytes => file.read_blocks(range.first as u16, batch.room(bytes)),
         };
+        self.finish_read(open.chunk, &mut state, &range, begun, read, batch)
+    }
+
+    /// As [`Store::read`] without waiting for anything: `None` when the chunk is in use, its file
+    /// not open, or the data not in the page cache. May be called on any thread.
+    pub fn read_cached(
+        &self,
+        open: &OpenChunk,
+        version: ChunkVersion,
+        offset: u32,
+        size: u32,
+        batch: &mut ReadBatch,
+    ) -> Option<Result<(), Status>> {
+        batch.pieces.clear();
+        let mut state = open.try_lock()?;
+        if open.is_gone() || (version.0 != 0 && state.version != version) || size == 0 {
+            return None;
+        }
+        let file = state.file.as_ref()?;
+        let range = Blocks::of(file, offset, size);
+        let begun = Instant::now();
+        let read = match range.bytes() {
+            0 => Ok(()),
+            bytes => file.read_cached(range.first as u16, batch.room(bytes))?,
+        };
+        // A fault is found again, and dealt with, by the thread of the disk.
+        read.is_ok()
+            .then(|| self.finish_read(open.chunk, &mut state, &range, begun, read, batch))
+    }
+
+    fn finish_read(
+        &self,
+        chunk: ChunkId,
+        state: &mut ChunkState,
+        range: &Blocks,
+        begun: Instant,
+        read: Result<(), Fault>,
+        batch: &mut ReadBatch,
+    ) -> Result<(), Status> {
         if let Err(fault) = read {
-            return Err(self.fault(open.chunk, &state.disk, &fault));
+            return Err(self.fault(chunk, &state.disk, &fault));
         }
-        for block in first..=last {
-            let from = start.max(block * BLOCK) - block * BLOCK;
-            let to = end.min((block + 1) * BLOCK) - block * BLOCK;
-            let at = (block < existing).then(|| (block - first) * BLOCK + from);
-            let crc = match at {
-                Some(_) if to - from == BLOCK => file.entry(block as u16),
-                Some(at) => crc::of(&batch.data[at..at + to - from]),
-                None if to - from == BLOCK => EMPTY_CRC,
-                None => crc::of_zeros(to - from),
-            };
-            batch.pieces.push(ReadPiece {
-                block: block as u16,
-                offset: from as u16,
-                size: (to - from) as u32,
-                crc,
-                at,
-            });
+        state.used = Instant::now();
+        if let Some(file) = &state.file {
+            range.cut(file, batch);
         }
+        let bytes = range.bytes();
         if bytes > 0 {
             let took = begun.elapsed();
             state.disk.work.lock().read(bytes, took);
