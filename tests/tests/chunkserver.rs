@@ -370,7 +370,7 @@ fn damage_is_found_by_the_test_and_healed() -> Result<()> {
     wait_until("the disk list shows an error", || {
         cluster
             .mfscli(&["-p", "-s:", "-SHD"])
-            .is_ok_and(|text| text.lines().any(|line| shows_error(line)))
+            .is_ok_and(|text| text.lines().any(shows_error))
     })?;
     healed(&cluster)?;
     compare_fresh(&mut cluster, "fresh", &mount, &files)

@@ -60,7 +60,7 @@ impl Chain {
 
     /// The next confirmation that may be sent. A failure is told as soon as it is known, since
     /// nothing is confirmed after it.
-    pub fn next(&mut self) -> Option<(u32, Status)> {
+    pub fn next_confirmed(&mut self) -> Option<(u32, Status)> {
         let failed = self.pending.iter().find_map(|write| {
             let status = [write.local, write.successor]
                 .into_iter()
@@ -101,11 +101,11 @@ mod tests {
         let mut chain = Chain::new(false);
         chain.begin(1);
         chain.begin(2);
-        assert_eq!(chain.next(), None);
+        assert_eq!(chain.next_confirmed(), None);
         chain.local(Status::Ok);
-        assert_eq!(chain.next(), Some((1, Status::Ok)));
+        assert_eq!(chain.next_confirmed(), Some((1, Status::Ok)));
         chain.local(Status::Crc);
-        assert_eq!(chain.next(), Some((2, Status::Crc)));
+        assert_eq!(chain.next_confirmed(), Some((2, Status::Crc)));
         assert!(chain.is_empty());
     }
 
@@ -117,15 +117,15 @@ mod tests {
         }
         assert_eq!(chain.successor(6, Status::Ok), Ok(()));
         chain.local(Status::Ok);
-        assert_eq!(chain.next(), None, "the successor lacks 5");
+        assert_eq!(chain.next_confirmed(), None, "the successor lacks 5");
         assert_eq!(chain.successor(5, Status::Ok), Ok(()));
-        assert_eq!(chain.next(), Some((5, Status::Ok)));
-        assert_eq!(chain.next(), None, "6 is not written here");
+        assert_eq!(chain.next_confirmed(), Some((5, Status::Ok)));
+        assert_eq!(chain.next_confirmed(), None, "6 is not written here");
         chain.local(Status::Ok);
-        assert_eq!(chain.next(), Some((6, Status::Ok)));
+        assert_eq!(chain.next_confirmed(), Some((6, Status::Ok)));
         assert_eq!(chain.successor(6, Status::Ok), Err(Unexpected));
         assert_eq!(chain.successor(7, Status::NoSpace), Ok(()));
-        assert_eq!(chain.next(), Some((7, Status::NoSpace)));
+        assert_eq!(chain.next_confirmed(), Some((7, Status::NoSpace)));
     }
 
     #[test]
@@ -136,8 +136,8 @@ mod tests {
         chain.local(Status::Ok);
         chain.local(Status::Io);
         assert_eq!(chain.successor(1, Status::Ok), Ok(()));
-        assert_eq!(chain.next(), Some((1, Status::Ok)));
-        assert_eq!(chain.next(), Some((2, Status::Io)));
-        assert_eq!(chain.next(), None);
+        assert_eq!(chain.next_confirmed(), Some((1, Status::Ok)));
+        assert_eq!(chain.next_confirmed(), Some((2, Status::Io)));
+        assert_eq!(chain.next_confirmed(), None);
     }
 }

@@ -111,6 +111,9 @@ async fn open(link: &Link, chunk: ChunkId, version: ChunkVersion) -> Result<Loca
     if disk.pool.is_stalled(Instant::now()) {
         return Err(Status::NotDone);
     }
+    if store.is_ready_for_write(&open, version) {
+        return Ok(LocalWriter::new(store, &disk, open, version));
+    }
     let (job_store, job_open) = (Arc::clone(store), Arc::clone(&open));
     let opened = disk
         .pool
@@ -273,7 +276,7 @@ impl Session<'_> {
     async fn confirm(&mut self) -> Result<Option<End>, Closed> {
         let mut out = Vec::new();
         let mut failed = false;
-        while let Some((write_id, status)) = self.chain.next() {
+        while let Some((write_id, status)) = self.chain.next_confirmed() {
             self.progress = Instant::now();
             WriteStatus {
                 chunk: self.chunk,

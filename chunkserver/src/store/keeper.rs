@@ -70,6 +70,7 @@ fn keep(store: &Arc<Store>, disk: &Arc<Disk>) {
     }
     store.close_idle(disk, Duration::ZERO);
     disk.unlock();
+    store.leaving.lock().retain(|path| *path != disk.path);
 }
 
 impl Store {

@@ -34,6 +34,7 @@ use proto::chunkserver::{ReportedChunk, Usage};
 use proto::{ChunkId, ChunkVersion, Status};
 use rustix::io::Errno;
 use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -47,6 +48,9 @@ pub struct Store {
     index: Index,
     disks: RwLock<Vec<Arc<Disk>>>,
     next_disk: Mutex<DiskId>,
+    /// Folders that were given up and are still locked: a lock of a process ends when any
+    /// descriptor of the file is closed, so they may not be locked again before.
+    leaving: Mutex<Vec<PathBuf>>,
     turns: Mutex<Turns>,
     settings: RwLock<StoreSettings>,
     open_files: AtomicUsize,
@@ -71,6 +75,7 @@ impl Store {
             index: Index::default(),
             disks: RwLock::default(),
             next_disk: Mutex::new(0),
+            leaving: Mutex::default(),
             turns: Mutex::default(),
             settings: RwLock::new(settings),
             open_files: AtomicUsize::new(0),

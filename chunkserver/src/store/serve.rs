@@ -209,6 +209,19 @@ impl Store {
         Ok(())
     }
 
+    /// Whether [`Store::open_for_write`] would succeed without touching the disk: the chunk has been
+    /// made or used a moment ago. May be called on any thread.
+    pub fn is_ready_for_write(&self, open: &OpenChunk, version: ChunkVersion) -> bool {
+        open.try_lock().is_some_and(|mut state| {
+            let ready = !open.is_gone()
+                && state.file.is_some()
+                && (version.0 == 0 || state.version == version)
+                && !state.disk.is_read_only();
+            state.used = Instant::now();
+            ready
+        })
+    }
+
     /// Opens a chunk for writing: the status that the opening of a chain gets.
     pub fn open_for_write(&self, open: &OpenChunk, version: ChunkVersion) -> Result<(), Status> {
         let mut state = self.enter(open, version)?;

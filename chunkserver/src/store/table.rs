@@ -73,6 +73,12 @@ impl Store {
         metaid: Option<MetaId>,
         limits: PoolLimits,
     ) -> Result<Option<MetaId>, String> {
+        if self.leaving.lock().contains(&line.path) {
+            return Err(format!(
+                "data folder '{}' is still being removed - reload again",
+                line.path.display()
+            ));
+        }
         let claim = Claim::new(line, metaid).map_err(|error: ClaimError| error.to_string())?;
         let found = claim.metaid;
         for other in self
@@ -152,6 +158,7 @@ impl Store {
 
     fn remove_disk(&self, disk: &Arc<Disk>) {
         tracing::info!("disk {}: no longer in the list - given up", disk.shown());
+        self.leaving.lock().push(disk.path.clone());
         self.take_out(disk, DiskState::Removed);
         self.disks.write().retain(|other| other.id != disk.id);
     }
