@@ -288,6 +288,10 @@ impl Pair {
 
 impl Drop for Pair {
     fn drop(&mut self) {
+        // What still runs would write into the folder again; it is killed once more with the network.
+        for pid in self.hosts.iter().flat_map(|host| host.network.pids()) {
+            drop(signal(pid, Signal::KILL));
+        }
         drop(fs::remove_dir_all(&self.root));
     }
 }
