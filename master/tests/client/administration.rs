@@ -252,11 +252,7 @@ fn copies_of_trees_and_appended_chunks() {
             "000001d4 00000020 00000007 00000003 00000002 04 736e6170 00000000 00000001 00000000 84 0012",
             "000001d5 00000005 00000007 06",
         ),
-        // Empty source: nothing to append; the same file: refused.
-        (
-            "000001b6 00000021 00000018 00 00000003 00000004 00000000 80000000 00000000 00000001 00000000",
-            "000001b7 00000005 00000018 00",
-        ),
+        // The same file: refused.
         (
             "000001b6 00000021 00000018 00 00000003 00000003 00000000 80000000 00000000 00000001 00000000",
             "000001b7 00000005 00000018 06",
@@ -264,4 +260,16 @@ fn copies_of_trees_and_appended_chunks() {
     ] {
         room.check(link, request, reply);
     }
+    // Empty source: nothing to append, and still whoever has the file open hears of its length.
+    room.send(
+        link,
+        "000001b6 00000021 00000018 00 00000003 00000004 00000000 80000000 00000000 00000001 00000000",
+    );
+    room.check_received(
+        link,
+        &[
+            "000002bf 00000010 00000000 00000003 0000000000000000",
+            "000001b7 00000005 00000018 00",
+        ],
+    );
 }
