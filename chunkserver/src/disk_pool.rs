@@ -53,6 +53,8 @@ struct State {
     threads: usize,
     idle: usize,
     running: usize,
+    /// When the running jobs began, in no order.
+    begun: Vec<Instant>,
     /// When a job was finished, or the first one after a rest was begun.
     progress: Instant,
     closed: bool,
@@ -78,6 +80,7 @@ impl DiskPool {
                     threads: 0,
                     idle: 0,
                     running: 0,
+                    begun: Vec::new(),
                     progress: Instant::now(),
                     closed: false,
                 }),
@@ -114,6 +117,14 @@ impl DiskPool {
     pub fn is_stalled(&self, now: Instant) -> bool {
         let state = self.shared.state.lock();
         state.running > 0 && now.saturating_duration_since(state.progress) > STALL
+    }
+
+    /// Whether a job has been running for longer than [`STALL`]: reason enough to put new chunks
+    /// elsewhere, though others may still get through.
+    pub fn is_hanging(&self, now: Instant) -> bool {
+        let state = self.shared.state.lock();
+        let long = |begun: &Instant| now.saturating_duration_since(*begun) > STALL;
+        state.begun.iter().any(long)
     }
 
     /// Runs a job on a thread of the disk.
@@ -225,11 +236,16 @@ impl Shared {
         let mut state = self.state.lock();
         loop {
             if let Some(job) = state.queue.pop_front() {
+                let begun = Instant::now();
                 state.running += 1;
+                state.begun.push(begun);
                 drop(state);
                 job();
                 state = self.state.lock();
                 state.running -= 1;
+                if let Some(place) = state.begun.iter().position(|other| *other == begun) {
+                    state.begun.swap_remove(place);
+                }
                 state.progress = Instant::now();
                 continue;
             }

@@ -52,6 +52,7 @@ pub struct Report {
 pub fn check(path: &Path, options: Options) -> Report {
     let mut report = Report::default();
     let mut checked = Checked {
+        shown: path.display().to_string(),
         path: path.to_owned(),
         options,
         report: &mut report,
@@ -70,6 +71,8 @@ pub fn check(path: &Path, options: Options) -> Report {
 }
 
 struct Checked<'a> {
+    /// As it was named; messages keep that name.
+    shown: String,
     path: PathBuf,
     options: Options,
     report: &'a mut Report,
@@ -77,12 +80,13 @@ struct Checked<'a> {
 
 impl Checked<'_> {
     fn say(&mut self, text: &str) {
-        let line = format!("{}: {text}", self.path.display());
+        let line = format!("{}: {text}", self.shown);
         self.report.lines.push(line);
     }
 
+    /// What goes to standard error; `code` is 0 when it is no error.
     fn wrong(&mut self, code: u8, text: &str) {
-        let line = format!("{}: {text}", self.path.display());
+        let line = format!("{}: {text}", self.shown);
         self.report.errors.push(line);
         self.report.code |= code;
     }
@@ -138,7 +142,7 @@ impl Checked<'_> {
     }
 
     fn rename(&mut self, found: Identity) -> Result<(), &'static str> {
-        self.say("wrong chunk name - try to fix it using header data");
+        self.wrong(0, "wrong chunk name - try to fix it using header data");
         let to = self
             .path
             .with_file_name(name::of(found.chunk, found.version));
@@ -146,7 +150,7 @@ impl Checked<'_> {
             return Err("can't change name: a file with that name exists");
         }
         std::fs::rename(&self.path, &to).map_err(|_| "can't change name")?;
-        self.say(&format!("changed name to: {}", to.display()));
+        self.wrong(0, &format!("changed name to: {}", to.display()));
         self.path = to;
         Ok(())
     }

@@ -645,3 +645,80 @@ fn a_hanging_disk_does_not_stop_the_others() -> Result<()> {
     drop(freezer);
     compared
 }
+
+/// A good chunk file of two blocks of zeros.
+fn good_chunk(chunk: u64, version: u32, header: usize) -> Vec<u8> {
+    let mut bytes = b"MFSC 1.0".to_vec();
+    bytes.extend(chunk.to_be_bytes());
+    bytes.extend(version.to_be_bytes());
+    bytes.resize(header, 0);
+    for _ in 0..1024 {
+        bytes.extend(0xd797_8eeb_u32.to_be_bytes());
+    }
+    bytes.resize(header + 4096 + 2 * 65_536, 0);
+    bytes
+}
+
+/// Ours and the one of the packages say and do the same with the same files.
+#[test]
+fn both_chunk_tools_agree() -> Result<()> {
+    if !lab::ready() {
+        return Ok(());
+    }
+    let folder = std::env::temp_dir().join(format!("chunktools-{}", std::process::id()));
+    let mut cases: Vec<(&str, Vec<u8>)> = Vec::new();
+    let mut add = |name, change: &dyn Fn(&mut Vec<u8>)| {
+        for header in [4096, 1024] {
+            let mut bytes = good_chunk(10, 3, header);
+            change(&mut bytes);
+            cases.push((name, bytes));
+        }
+    };
+    let right = "chunk_000000000000000A_00000003.mfs";
+    add(right, &|_| ());
+    add(right, &|bytes| bytes[2] ^= 1);
+    add(right, &|bytes| bytes[15] ^= 1);
+    add(right, &|bytes| bytes[19] ^= 1);
+    add(right, &|bytes| *bytes.last_mut().unwrap_or(&mut 0) = 7);
+    add(right, &|bytes| {
+        let first = bytes.len() - 2 * 65_536;
+        bytes[first] = 7;
+    });
+    add(right, &|bytes| {
+        let beyond = bytes.len() - 2 * 65_536 - 4;
+        bytes[beyond] = 7;
+    });
+    add(right, &|bytes| bytes.truncate(70_000));
+    add(right, &|bytes| bytes.clear());
+    add("wrong.mfs", &|_| ());
+    add("wrong.mfs", &|bytes| bytes[2] ^= 1);
+    for options in ["-x", "-fx", "-ex", "-rx", "-nx"] {
+        for (number, (name, bytes)) in cases.iter().enumerate() {
+            let mut outcomes = Vec::new();
+            for program in [Program::Debian, Program::Ours] {
+                fs::create_dir_all(&folder)?;
+                fs::write(folder.join(name), bytes)?;
+                let output = run(Command::new(lab::program(&program, "mfschunktool"))
+                    .args([options, name])
+                    .current_dir(&folder))?;
+                let mut left = Vec::new();
+                for entry in fs::read_dir(&folder)? {
+                    let path = entry?.path();
+                    left.push((path.clone(), fs::read(path)?));
+                }
+                fs::remove_dir_all(&folder)?;
+                outcomes.push((output.code, output.stdout, output.stderr, left));
+            }
+            let [theirs, ours] = &outcomes[..] else {
+                continue;
+            };
+            ensure!(
+                theirs == ours,
+                "{options}, case {number}: {:?} there, {:?} here",
+                (theirs.0, &theirs.1, &theirs.2),
+                (ours.0, &ours.1, &ours.2)
+            );
+        }
+    }
+    Ok(())
+}

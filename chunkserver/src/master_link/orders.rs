@@ -257,7 +257,7 @@ async fn create(server: &Arc<Server>, chunk: ChunkId, version: ChunkVersion) -> 
     }
     let disk = server.store.choose()?;
     let (task, on) = (Arc::clone(server), Arc::clone(&disk));
-    let mut made = tokio::spawn(async move {
+    let mut made = Box::pin(async move {
         let store = Arc::clone(&task.store);
         let made = disk
             .pool
@@ -266,17 +266,17 @@ async fn create(server: &Arc<Server>, chunk: ChunkId, version: ChunkVersion) -> 
         made.unwrap_or(Err(Status::NotDone)).map(|_| ())
     });
     match tokio::time::timeout(CREATE_PATIENCE, &mut made).await {
-        Ok(Ok(Ok(()))) => {
-            server.counters.creations.add(1);
-            Ok(())
+        Ok(result) => {
+            if result.is_ok() {
+                server.counters.creations.add(1);
+            }
+            result
         }
-        Ok(Ok(Err(status))) => Err(status),
-        Ok(Err(_)) => Err(Status::Io),
         Err(_) => {
             // The disk hangs. The master goes on without it: what comes late is taken back.
             let server = Arc::clone(server);
             tokio::spawn(async move {
-                if let Ok(Ok(())) = made.await {
+                if made.await.is_ok() {
                     // A copy that stays is one that the master does not know: it removes it.
                     let _ = delete(&server, chunk, version).await;
                 }

@@ -341,7 +341,7 @@ impl Store {
                 disk.state() == DiskState::Working
                     && !marks.removal
                     && !marks.empty
-                    && !disk.pool.is_stalled(now)
+                    && !disk.pool.is_hanging(now)
             })
             .cloned()
             .collect();
@@ -375,7 +375,7 @@ impl Store {
         disk.state() == DiskState::Working
             && !marks.removal
             && !marks.empty
-            && !disk.pool.is_stalled(Instant::now())
+            && !disk.pool.is_hanging(Instant::now())
             && disk.space().free > 0
     }
 
