@@ -117,10 +117,9 @@ impl Checked<'_> {
             .file_name()
             .and_then(|name| name::parse(name.as_encoded_bytes()));
         let Some((chunk, version)) = named else {
-            if self.options.rename
-                && let Some(found) = found
-            {
-                return self.rename(found);
+            if self.options.rename {
+                self.wrong(0, "wrong chunk name - try to fix it using header data");
+                return self.rename(found.ok_or("wrong chunk header !!!")?);
             }
             self.wrong(HEADER_ERROR, "wrong chunk name format !!! (skip header)");
             return Ok(());
@@ -142,7 +141,6 @@ impl Checked<'_> {
     }
 
     fn rename(&mut self, found: Identity) -> Result<(), &'static str> {
-        self.wrong(0, "wrong chunk name - try to fix it using header data");
         let to = self
             .path
             .with_file_name(name::of(found.chunk, found.version));
