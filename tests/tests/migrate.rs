@@ -265,7 +265,6 @@ fn every_block_of_the_page_is_run_by_a_test() -> Result<()> {
         "back",
         "back-after-crash",
         "metalogger",
-        "from-4",
     ];
     for line in page.lines().filter(|line| line.starts_with("```")) {
         let title = line.trim_start_matches('`').trim_start_matches("sh ");
