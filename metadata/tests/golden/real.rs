@@ -220,10 +220,15 @@ fn the_real_master_makes_of_files_of_1_6_what_we_make_of_them() {
         };
         let file = phase.file("after.mfs");
         let loaded = loaded(phase.name, file, &options);
-        let ours = saved(&loaded.namespace, LATER);
+        let mut ours = saved(&loaded.namespace, LATER);
         let Some(theirs) = stored_by_the_real_master(phase.name, file, options.sessions) else {
             return;
         };
+        // The real master counts each open file that it finds in an inode as a change, without a line.
+        let opened = loaded.namespace.open_files().count() as u64;
+        let version = loaded.namespace.version().0 + opened;
+        assert_eq!(version.to_be_bytes(), theirs[8..16], "{}", phase.name);
+        ours[8..16].copy_from_slice(&theirs[8..16]);
         assert_same_dump(phase.name, &ours, &theirs);
     });
 }
