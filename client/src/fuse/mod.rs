@@ -10,6 +10,7 @@ mod groups;
 mod handles;
 mod kernel;
 mod locks;
+mod meta;
 mod names;
 mod oplog;
 mod ranges;
@@ -27,6 +28,7 @@ use std::thread::JoinHandle;
 use tokio::runtime::Handle;
 
 use crate::file_system::FileSystem;
+use crate::session::Session;
 use adapter::Adapter;
 use buffer::BufferPool;
 use kernel::Init;
@@ -68,21 +70,9 @@ pub fn mount(
         return Err(error);
     }
     tell_changes(fs, &device);
-    let count = options.threads.max(1);
-    let read_ahead_kib = options.kernel_read_ahead_kib;
+    let (count, read_ahead_kib) = (options.threads, options.kernel_read_ahead_kib);
     let adapter = Adapter::new(Arc::clone(fs), options, special);
-    let buffers = Arc::new(BufferPool::default());
-    let mut threads = Vec::with_capacity(count);
-    for number in 0..count {
-        let device = device.try_clone()?;
-        let (adapter, buffers) = (Arc::clone(&adapter), Arc::clone(&buffers));
-        let runtime = Handle::current();
-        threads.push(
-            std::thread::Builder::new()
-                .name(format!("fuse-{number}"))
-                .spawn(move || serve::serve(&adapter, device, &buffers, &runtime))?,
-        );
-    }
+    let threads = start_threads(&adapter, &device, count)?;
     if read_ahead_kib > 0 {
         mount.raise_read_ahead(read_ahead_kib);
     }
@@ -90,6 +80,54 @@ pub fn mount(
         mount,
         threads: Mutex::new(threads),
     })
+}
+
+/// Mounts the trash of a metadata session at a directory (client-behaviour §5). `flat`: the trash
+/// is one directory.
+pub fn mount_meta(
+    session: &Arc<Session>,
+    point: &Path,
+    mount_options: &MountOptions,
+    options: &FuseOptions,
+    special: Special,
+    flat: bool,
+) -> io::Result<Mounted> {
+    let (device, mount) = kernel::mount::mount(point, mount_options)?;
+    let device = Arc::new(device);
+    let init = Init {
+        posix_locks: false,
+        bsd_locks: false,
+        readdirplus: false,
+    };
+    if let Err(error) = init.handshake(&device) {
+        mount.unmount();
+        return Err(error);
+    }
+    let service = meta::Meta::new(Arc::clone(session), options, special, flat);
+    let threads = start_threads(&service, &device, options.threads)?;
+    Ok(Mounted {
+        mount,
+        threads: Mutex::new(threads),
+    })
+}
+
+/// Threads that read requests, each with a descriptor of its own.
+fn start_threads<S: serve::Service>(
+    service: &Arc<S>,
+    device: &Arc<Device>,
+    count: usize,
+) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
+    let buffers = Arc::new(BufferPool::default());
+    (0..count.max(1))
+        .map(|number| {
+            let device = device.try_clone()?;
+            let (service, buffers) = (Arc::clone(service), Arc::clone(&buffers));
+            let runtime = Handle::current();
+            std::thread::Builder::new()
+                .name(format!("fuse-{number}"))
+                .spawn(move || serve::serve(&service, device, &buffers, &runtime))
+        })
+        .collect()
 }
 
 /// A thread tells the kernel what other sessions changed.

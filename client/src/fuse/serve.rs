@@ -20,9 +20,25 @@ use crate::error::Result;
 /// Data of a WRITE that are at least so large stay in the buffer that they came in.
 const KEEP_BUFFER_MIN: usize = 512 << 10;
 
+/// Who answers requests.
+pub(super) trait Service: Send + Sync + 'static {
+    /// Starts the work of a request.
+    fn dispatch(self: &Arc<Self>, request: Request<'_>, device: &Arc<Device>, runtime: &Handle);
+
+    /// Starts a WRITE.
+    fn start_write(
+        self: &Arc<Self>,
+        header: Header,
+        place: (u64, u64),
+        data: Bytes,
+        reply: Reply,
+        runtime: &Handle,
+    );
+}
+
 /// Reads and starts requests until the file system is unmounted.
-pub(super) fn serve(
-    adapter: &Arc<Adapter>,
+pub(super) fn serve<S: Service>(
+    service: &Arc<S>,
     device: Device,
     buffers: &Arc<BufferPool>,
     runtime: &Handle,
@@ -51,7 +67,7 @@ pub(super) fn serve(
                     _ => 0,
                 };
                 if size < KEEP_BUFFER_MIN {
-                    dispatch(adapter, request, &device, runtime);
+                    service.dispatch(request, &device, runtime);
                     None
                 } else {
                     Some(request.header)
@@ -61,7 +77,7 @@ pub(super) fn serve(
         if let Some(header) = kept {
             let whole = std::mem::replace(&mut buffer, buffers.take());
             let data = buffers.share(whole, IN_HEADER_LEN + WRITE_IN_LEN..length);
-            write_kept(adapter, header, data, &device, runtime);
+            write_kept(service, header, data, &device, runtime);
         }
     }
     Ok(())
@@ -69,8 +85,8 @@ pub(super) fn serve(
 
 /// A WRITE whose data are not copied: `data` starts behind the request's fields, which are read
 /// from the bytes before it.
-fn write_kept(
-    adapter: &Arc<Adapter>,
+fn write_kept<S: Service>(
+    service: &Arc<S>,
     header: Header,
     (head, data): (Bytes, Bytes),
     device: &Arc<Device>,
@@ -83,7 +99,7 @@ fn write_kept(
     };
     let (handle, offset) = (number(0), number(8));
     let reply = Reply::new(header.unique, Arc::clone(device));
-    write(adapter, header, handle, offset, data, reply, runtime);
+    service.start_write(header, (handle, offset), data, reply, runtime);
 }
 
 fn write(

@@ -11,6 +11,7 @@ use super::adapter::Adapter;
 use super::kernel::{EntryOut, Header};
 use super::oplog::Reader as LogReader;
 use crate::error::{Error, Result};
+use crate::session::Session;
 use crate::tool_link::MasterInfo;
 
 /// The root directory.
@@ -100,6 +101,20 @@ pub struct Special {
     pub parameters: String,
 }
 
+impl Special {
+    /// What `.masterinfo` says.
+    pub(super) fn master_info(&self, session: &Session) -> MasterInfo {
+        let granted = session.granted();
+        let unknown = std::net::SocketAddrV4::new(std::net::Ipv4Addr::UNSPECIFIED, 0);
+        let address = self.proxy.or(session.master_address()).unwrap_or(unknown);
+        MasterInfo {
+            address,
+            session: granted.session,
+            version: granted.version,
+        }
+    }
+}
+
 /// Text of `.mooseart`.
 const ART: &[u8] = b"\n  \\_\\_    _/_/\n      \\__/\n      (oo)\\_______\n      (__)\\       )\\/\\\n          ||----w |\n          ||     ||\n\n  ten million files, and every one in its place\n";
 
@@ -139,7 +154,9 @@ impl Adapter {
         }
         let mut log = None;
         let content: Bytes = match file.inode {
-            inode if inode == MASTER_INFO.inode => self.master_info().encode().into(),
+            inode if inode == MASTER_INFO.inode => {
+                self.special.master_info(self.session()).encode().into()
+            }
             inode if inode == STATS.inode => self.statistics().into(),
             inode if inode == PARAMS.inode => self.special.parameters.clone().into(),
             inode if inode == MOOSEART.inode => Bytes::from_static(ART),
@@ -159,18 +176,6 @@ impl Adapter {
             log,
             reset: AtomicBool::new(false),
         })
-    }
-
-    /// What `.masterinfo` says.
-    fn master_info(&self) -> MasterInfo {
-        let granted = self.session().granted();
-        let master = self.session().master_address();
-        let unknown = std::net::SocketAddrV4::new(std::net::Ipv4Addr::UNSPECIFIED, 0);
-        MasterInfo {
-            address: self.special.proxy.or(master).unwrap_or(unknown),
-            session: granted.session,
-            version: granted.version,
-        }
     }
 
     pub(super) async fn read_special(

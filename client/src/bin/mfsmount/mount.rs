@@ -89,13 +89,12 @@ async fn serve(
         proxy: Some(proxy),
         parameters: params::describe(&options, &session.granted()),
     };
-    let mounted = fuse::mount(
-        &fs,
-        point,
-        &mount_options(&options),
-        fuse_options(&options)?,
-        special,
-    )
+    let (how, shown) = (mount_options(&options), fuse_options(&options)?);
+    let mounted = if options.meta {
+        fuse::mount_meta(&session, point, &how, &shown, special, options.flat_trash)
+    } else {
+        fuse::mount(&fs, point, &how, shown, special)
+    }
     .map_err(|error| Failure::new(format!("can't mount at {}: {error}", point.display())))?;
     daemon::log::started();
     if in_background
