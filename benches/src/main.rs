@@ -4,6 +4,7 @@ mod archive;
 mod data;
 mod load;
 mod memory;
+mod mounts;
 mod request;
 mod rows;
 mod save;
@@ -85,6 +86,21 @@ enum What {
         #[arg(long)]
         large: bool,
     },
+    /// Our mfsmount and MooseFS's on the same cluster of MooseFS's servers.
+    Mounts {
+        /// Interleaved rounds; the medians are reported.
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+        /// Files of the metadata rows.
+        #[arg(long, default_value_t = 4000)]
+        files: u32,
+        /// MiB of the data rows.
+        #[arg(long, default_value_t = 512)]
+        mib: u32,
+        /// Entries of the large directory.
+        #[arg(long, default_value_t = 50_000)]
+        entries: u32,
+    },
     /// Reply times under a paced load while the image of the full hour is written.
     Save {
         /// Files to create, in millions.
@@ -131,6 +147,17 @@ fn main() -> Result<()> {
             mebibytes,
             on_disk,
         } => data::report(rounds, mebibytes, on_disk),
+        What::Mounts {
+            rounds,
+            files,
+            mib,
+            entries,
+        } => mounts::report(&mounts::Plan {
+            rounds,
+            files,
+            mib,
+            entries,
+        }),
         What::Save {
             millions,
             quiet,
