@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use proto::client::chunks::chunk_flag;
+use proto::client::kind;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -75,6 +77,12 @@ impl Pending {
         self.requests
             .retain(|_, waiting| !waiting.reply.is_closed());
         for waiting in self.requests.values_mut() {
+            if waiting.links > 0 && waiting.kind == kind::WRITE_CHUNK {
+                // The first try may hold the lock that this one would wait for.
+                if let Some(flags) = waiting.frame.last_mut() {
+                    *flags |= chunk_flag::CONTINUE;
+                }
+            }
             out.extend_from_slice(&waiting.frame);
             waiting.links += 1;
         }
