@@ -164,6 +164,23 @@ macro_rules! answer {
     }};
 }
 
+impl Service for Adapter {
+    fn dispatch(self: &Arc<Self>, request: Request<'_>, device: &Arc<Device>, runtime: &Handle) {
+        dispatch(self, request, device, runtime);
+    }
+
+    fn start_write(
+        self: &Arc<Self>,
+        header: Header,
+        (handle, offset): (u64, u64),
+        data: Bytes,
+        reply: Reply,
+        runtime: &Handle,
+    ) {
+        write(self, header, handle, offset, data, reply, runtime);
+    }
+}
+
 fn dispatch(adapter: &Arc<Adapter>, request: Request<'_>, device: &Arc<Device>, runtime: &Handle) {
     let header = request.header;
     let reply = Reply::new(header.unique, Arc::clone(device));

@@ -17,7 +17,8 @@ use proto::client::push::{ChunkChanged, LengthChanged, put_nop};
 use proto::client::{Answer, Message, kind};
 use proto::frame::{HEADER_LEN, put_frame};
 use proto::{Status, Version};
-use tokio::net::TcpStream;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -109,7 +110,7 @@ pub struct LinkCounters {
 
 #[derive(Default)]
 struct Inner {
-    socket: Option<Arc<TcpStream>>,
+    socket: Option<Arc<OwnedWriteHalf>>,
     version: Version,
     out: Vec<u8>,
     spare: Vec<u8>,
@@ -266,7 +267,7 @@ impl Link {
     }
 
     /// The socket is full: the rest goes out when it has room.
-    fn flush_later(self: &Arc<Self>, socket: Arc<TcpStream>, rest: Vec<u8>) {
+    fn flush_later(self: &Arc<Self>, socket: Arc<OwnedWriteHalf>, rest: Vec<u8>) {
         let link = Arc::clone(self);
         tokio::spawn(async move {
             let mut done = 0;
@@ -293,7 +294,7 @@ impl Link {
     }
 
     /// A registered connection takes over; everything unanswered is sent on it.
-    pub(crate) fn connected(self: &Arc<Self>, socket: Arc<TcpStream>, version: Version) {
+    pub(crate) fn connected(self: &Arc<Self>, socket: Arc<OwnedWriteHalf>, version: Version) {
         let mut inner = self.lock();
         if inner.socket.is_some() || inner.counters.packets_received > 0 {
             inner.counters.reconnects += 1;
@@ -358,23 +359,17 @@ impl Link {
 
     /// Reads packets until the connection ends, and says why. `input` holds what came with the
     /// registration.
-    pub(crate) async fn serve(&self, socket: &TcpStream, mut input: BytesMut) -> String {
+    pub(crate) async fn serve(&self, socket: &mut OwnedReadHalf, mut input: BytesMut) -> String {
         loop {
             if let Err(why) = self.take_packets(&mut input) {
                 return why;
             }
             input.reserve(READ_BYTES);
-            let readable = tokio::time::timeout(SILENCE_MAX, socket.readable()).await;
-            match readable {
+            match tokio::time::timeout(SILENCE_MAX, socket.read_buf(&mut input)).await {
                 Err(_) => return "no byte for ten seconds".to_owned(),
+                Ok(Ok(0)) => return "closed by the master".to_owned(),
+                Ok(Ok(count)) => self.lock().counters.bytes_received += count as u64,
                 Ok(Err(error)) => return error.to_string(),
-                Ok(Ok(())) => {}
-            }
-            match socket.try_read_buf(&mut input) {
-                Ok(0) => return "closed by the master".to_owned(),
-                Ok(count) => self.lock().counters.bytes_received += count as u64,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return error.to_string(),
             }
         }
     }
@@ -454,7 +449,8 @@ impl Link {
 }
 
 /// Ends a connection so that its reader notices.
-pub(crate) fn shut(socket: &TcpStream) {
+pub(crate) fn shut(socket: &OwnedWriteHalf) {
+    let stream: &tokio::net::TcpStream = socket.as_ref();
     // A socket that is not connected any more is what we want.
-    let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
+    let _ = rustix::net::shutdown(stream, rustix::net::Shutdown::Both);
 }

@@ -293,12 +293,13 @@ impl Session {
                 address: Some(current.address),
             };
             self.after_registration();
-            let socket = Arc::new(current.stream);
+            let (mut reader, writer) = current.stream.into_split();
+            let socket = Arc::new(writer);
             let version = granted.version.min(CLIENT_VERSION);
             self.link.connected(Arc::clone(&socket), version);
             let clock = Arc::clone(&self);
             tokio::spawn(async move { clock.sync_clock().await });
-            let why = self.link.serve(&socket, current.input).await;
+            let why = self.link.serve(&mut reader, current.input).await;
             shut(&socket);
             self.link.disconnected();
             if self.closing.load(Ordering::Relaxed) {
