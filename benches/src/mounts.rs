@@ -1,7 +1,7 @@
 //! Our mfsmount and MooseFS's on one cluster, in turn, as ratios with CPU time.
 //!
-//! Each row is run by both in every round, in alternating order; the medians are reported. The
-//! master and the chunkservers are MooseFS's, so that only the client differs.
+//! In every round all rows are run by one and then by the other, in alternating order; the medians
+//! are reported. The master and the chunkservers are MooseFS's, so that only the client differs.
 
 use anyhow::{Context, Result};
 use lab::{Chunkservers, Cluster, ClusterOptions, Program};
@@ -59,16 +59,22 @@ pub(crate) fn report(plan: &Plan) -> Result<()> {
         "{:<34} {:>12} {:>12} {:>7} {:>10} {:>10}",
         "", "MooseFS", "ours", "ratio", "CPU", "CPU ours"
     );
-    for row in rows(plan) {
-        let mut figures: [Vec<Figure>; 2] = [Vec::new(), Vec::new()];
-        for round in 0..plan.rounds {
-            for turn in 0..2 {
-                let side = ((round + turn) % 2) as usize;
-                let (_, place, pid) = &sides[side];
-                figures[side].push(measure(&row, place, *pid)?);
+    let rows = rows(plan);
+    let mut figures: [Vec<Vec<Figure>>; 2] =
+        [vec![Vec::new(); rows.len()], vec![Vec::new(); rows.len()]];
+    for round in 0..plan.rounds {
+        for turn in 0..2 {
+            let side = ((round + turn) % 2) as usize;
+            let (_, place, pid) = &sides[side];
+            // Later rows use what earlier ones made, and the last ones remove it.
+            for (row, found) in rows.iter().zip(&mut figures[side]) {
+                found.push(measure(row, place, *pid)?);
             }
         }
-        let (theirs, ours) = (median(&figures[0]), median(&figures[1]));
+    }
+    let [of_theirs, of_ours] = &figures;
+    for ((row, theirs), ours) in rows.iter().zip(of_theirs).zip(of_ours) {
+        let (theirs, ours) = (median(theirs), median(ours));
         println!(
             "{:<34} {:>12.0} {:>12.0} {:>7.2} {:>10.1} {:>10.1}",
             format!("{}, {}/s", row.name, row.unit),
