@@ -14,6 +14,7 @@ mod error;
 mod file;
 mod file_system;
 pub mod fuse;
+mod inline;
 mod labels;
 pub mod master_link;
 mod open_file;

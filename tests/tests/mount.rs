@@ -134,7 +134,7 @@ fn programs_work(cluster: &Cluster, mount: &Path) -> Result<()> {
         "mkdir -p t/a/b && echo one > t/a/f && ln t/a/f t/a/hard && ln -s f t/a/soft && mkfifo t/p && \
          mv t/a/f t/a/b/g && test $(stat -c %h t/a/hard) = 2 && test $(readlink t/a/soft) = f && \
          chmod 640 t/a/hard && test $(stat -c %a t/a/b/g) = 640 && touch -d @1000000 t/a/hard && \
-         test $(stat -c %Y t/a/b/g) = 1000000 && cp -a t u && diff -r -x p t u && \
+         test $(stat -c %Y t/a/b/g) = 1000000 && cp -a t u && diff -r --no-dereference -x p t u && \
          tar cf t.tar t && rm -r t u && tar xf t.tar && test $(cat t/a/b/g) = one && \
          if rmdir t 2>/dev/null; then exit 9; fi; if mkdir t 2>/dev/null; then exit 8; fi; \
          if test -e nothing; then exit 7; fi; mkdir many && cd many && \
@@ -199,19 +199,27 @@ fn wrong_starts_say_why(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
+/// The mfsmount whose last argument is a mount point.
+fn process_of(point: &str) -> rustix::process::Pid {
+    fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok())
+        .filter_map(rustix::process::Pid::from_raw)
+        .find(|pid| {
+            let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
+            let line = line.unwrap_or_default();
+            let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
+            words[0].ends_with(b"mfsmount") && words.contains(&point.as_bytes())
+        })
+        .unwrap()
+}
+
 fn an_end_by_signal_loses_nothing(cluster: &mut Cluster, second: &Path) -> Result<()> {
     let point = cluster.mount("brief", &["-o", "mfsfsyncmintime=1000"])?;
     let bytes = pattern(3, 3 << 20);
     fs::write(point.join("last"), &bytes)?;
     let point_text = point.display().to_string();
-    cluster.shell(
-        Path::new("/"),
-        &format!(
-            "for p in /proc/[0-9]*; do \
-             if tr '\\0' ' ' < $p/cmdline 2>/dev/null | grep -q 'mfsmount .*{point_text}'; then \
-             kill -TERM ${{p#/proc/}}; fi; done"
-        ),
-    )?;
+    rustix::process::kill_process(process_of(&point_text), rustix::process::Signal::TERM)?;
     wait_until("the mount is gone", || {
         !fs::read_to_string("/proc/mounts")
             .unwrap()

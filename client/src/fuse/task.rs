@@ -12,6 +12,8 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use tokio::runtime::Handle;
 
+use crate::inline::{self, Resume};
+
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Nobody polls it, nobody has woken it.
@@ -76,13 +78,18 @@ impl Wake for Task {
                     POLLING => Some(AGAIN),
                     _ => None,
                 });
-        if next == Ok(IDLE) {
-            let runtime = self.runtime.clone();
-            runtime.spawn(async move {
-                self.state.store(POLLING, Ordering::Release);
-                self.poll();
-            });
+        if next == Ok(IDLE)
+            && let Err(task) = inline::push(self.clone())
+        {
+            self.runtime.spawn(async move { task.resume() });
         }
+    }
+}
+
+impl Resume for Task {
+    fn resume(self: Arc<Self>) {
+        self.state.store(POLLING, Ordering::Release);
+        self.poll();
     }
 }
 

@@ -8,7 +8,8 @@
 mod pending;
 pub mod retry;
 
-use std::io;
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -17,12 +18,14 @@ use proto::client::push::{ChunkChanged, LengthChanged, put_nop};
 use proto::client::{Answer, Message, kind};
 use proto::frame::{HEADER_LEN, put_frame};
 use proto::{Status, Version};
-use tokio::io::AsyncReadExt as _;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use rustix::io::Errno;
+use rustix::net::SendFlags;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::error::{Error, Result};
+use crate::inline;
 use pending::Pending;
 
 /// No byte for this long: the link is dead.
@@ -110,7 +113,7 @@ pub struct LinkCounters {
 
 #[derive(Default)]
 struct Inner {
-    socket: Option<Arc<OwnedWriteHalf>>,
+    socket: Option<Arc<TcpStream>>,
     version: Version,
     out: Vec<u8>,
     spare: Vec<u8>,
@@ -247,9 +250,11 @@ impl Link {
             drop(inner);
             let mut done = 0;
             while done < batch.len() {
-                match socket.try_write(&batch[done..]) {
+                let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+                match rustix::net::send(&*socket, &batch[done..], flags) {
                     Ok(count) => done += count,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    Err(Errno::INTR) => {}
+                    Err(Errno::AGAIN) => {
                         batch.drain(..done);
                         self.flush_later(socket, batch);
                         return;
@@ -267,19 +272,11 @@ impl Link {
     }
 
     /// The socket is full: the rest goes out when it has room.
-    fn flush_later(self: &Arc<Self>, socket: Arc<OwnedWriteHalf>, rest: Vec<u8>) {
+    fn flush_later(self: &Arc<Self>, socket: Arc<TcpStream>, rest: Vec<u8>) {
         let link = Arc::clone(self);
-        tokio::spawn(async move {
-            let mut done = 0;
-            while done < rest.len() {
-                if socket.writable().await.is_err() {
-                    return shut(&socket);
-                }
-                match socket.try_write(&rest[done..]) {
-                    Ok(count) => done += count,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(_) => return shut(&socket),
-                }
+        tokio::task::spawn_blocking(move || {
+            if (&*socket).write_all(&rest).is_err() {
+                return shut(&socket);
             }
             let mut inner = link.lock();
             let is_current = inner
@@ -294,7 +291,7 @@ impl Link {
     }
 
     /// A registered connection takes over; everything unanswered is sent on it.
-    pub(crate) fn connected(self: &Arc<Self>, socket: Arc<OwnedWriteHalf>, version: Version) {
+    pub(crate) fn connected(self: &Arc<Self>, socket: Arc<TcpStream>, version: Version) {
         let mut inner = self.lock();
         if inner.socket.is_some() || inner.counters.packets_received > 0 {
             inner.counters.reconnects += 1;
@@ -357,19 +354,46 @@ impl Link {
         }
     }
 
-    /// Reads packets until the connection ends, and says why. `input` holds what came with the
-    /// registration.
-    pub(crate) async fn serve(&self, socket: &mut OwnedReadHalf, mut input: BytesMut) -> String {
+    /// Reads packets in a thread of its own until the connection ends, and says why. `input`
+    /// holds what came with the registration.
+    pub(crate) async fn serve(self: &Arc<Self>, socket: Arc<TcpStream>, input: BytesMut) -> String {
+        let (sender, ended) = oneshot::channel();
+        let (link, runtime) = (Arc::clone(self), Handle::current());
+        let spawned = std::thread::Builder::new()
+            .name("master".to_owned())
+            .spawn(move || {
+                let _entered = runtime.enter();
+                inline::adopt();
+                let _ = sender.send(link.read_packets(&socket, input));
+            });
+        match spawned {
+            Ok(_) => ended
+                .await
+                .unwrap_or_else(|_| "the reading thread ended".to_owned()),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    fn read_packets(&self, socket: &TcpStream, mut input: BytesMut) -> String {
+        let mut buffer = vec![0; READ_BYTES];
         loop {
-            if let Err(why) = self.take_packets(&mut input) {
+            let taken = self.take_packets(&mut input);
+            inline::drain();
+            if let Err(why) = taken {
                 return why;
             }
-            input.reserve(READ_BYTES);
-            match tokio::time::timeout(SILENCE_MAX, socket.read_buf(&mut input)).await {
-                Err(_) => return "no byte for ten seconds".to_owned(),
-                Ok(Ok(0)) => return "closed by the master".to_owned(),
-                Ok(Ok(count)) => self.lock().counters.bytes_received += count as u64,
-                Ok(Err(error)) => return error.to_string(),
+            let mut reading = socket;
+            match reading.read(&mut buffer) {
+                Ok(0) => return "closed by the master".to_owned(),
+                Ok(count) => {
+                    input.extend_from_slice(&buffer[..count]);
+                    self.lock().counters.bytes_received += count as u64;
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock => return "no byte for ten seconds".to_owned(),
+                    _ => return error.to_string(),
+                },
             }
         }
     }
@@ -448,9 +472,17 @@ impl Link {
     }
 }
 
+/// A registered connection as the link uses it: reading waits, at most [`SILENCE_MAX`].
+pub(crate) fn adopt_socket(stream: tokio::net::TcpStream) -> io::Result<Arc<TcpStream>> {
+    let socket = stream.into_std()?;
+    socket.set_nonblocking(false)?;
+    socket.set_read_timeout(Some(SILENCE_MAX))?;
+    socket.set_write_timeout(Some(SILENCE_MAX))?;
+    Ok(Arc::new(socket))
+}
+
 /// Ends a connection so that its reader notices.
-pub(crate) fn shut(socket: &OwnedWriteHalf) {
-    let stream: &tokio::net::TcpStream = socket.as_ref();
+pub(crate) fn shut(socket: &TcpStream) {
     // A socket that is not connected any more is what we want.
-    let _ = rustix::net::shutdown(stream, rustix::net::Shutdown::Both);
+    let _ = socket.shutdown(std::net::Shutdown::Both);
 }

@@ -42,7 +42,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, warn};
 
 use crate::error::{Error, Result};
-use crate::master_link::{Link, LinkCounters, Reply, Watcher, retry, shut};
+use crate::master_link::{Link, LinkCounters, Reply, Watcher, adopt_socket, retry, shut};
 
 pub use open_list::OpenList;
 pub use options::{Kind, PasswordDigest, SessionOptions, answer_challenge, digest_password};
@@ -293,13 +293,19 @@ impl Session {
                 address: Some(current.address),
             };
             self.after_registration();
-            let (mut reader, writer) = current.stream.into_split();
-            let socket = Arc::new(writer);
+            let socket = match adopt_socket(current.stream) {
+                Ok(socket) => socket,
+                Err(error) => {
+                    warn!("master connection: {error}");
+                    lost = Lost::Link;
+                    continue;
+                }
+            };
             let version = granted.version.min(CLIENT_VERSION);
             self.link.connected(Arc::clone(&socket), version);
             let clock = Arc::clone(&self);
             tokio::spawn(async move { clock.sync_clock().await });
-            let why = self.link.serve(&mut reader, current.input).await;
+            let why = self.link.serve(Arc::clone(&socket), current.input).await;
             shut(&socket);
             self.link.disconnected();
             if self.closing.load(Ordering::Relaxed) {
