@@ -565,7 +565,7 @@ pub fn program(whose: &Program, name: &str) -> PathBuf {
 }
 
 /// A program that cargo built, in the profile that `LAB_PROFILE` names (default `release`).
-fn built_program(name: &str) -> PathBuf {
+pub(crate) fn built_program(name: &str) -> PathBuf {
     let profile = std::env::var("LAB_PROFILE").unwrap_or_else(|_| "release".to_owned());
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
