@@ -51,7 +51,7 @@ pub fn check_against(data: &[u8], checksums: &[u8]) -> Checked {
     // Its own end says whether the file of checksums is whole.
     let mut whole = Fingerprint::default();
     whole.add(&EOF_MARKER);
-    let is_whole = expected.clone().last() == Some((SectionName(*b"TAIL"), whole));
+    let is_whole = expected.clone().next_back() == Some((SectionName(*b"TAIL"), whole));
     if head_name != *b"HEAD" || !is_whole {
         return Checked::NotApplicable;
     }
