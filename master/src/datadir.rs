@@ -10,6 +10,8 @@ pub mod disk;
 pub mod look;
 mod recovery;
 mod rotation;
+#[cfg(test)]
+pub mod simulated;
 pub mod write;
 
 use proto::{MetaId, MetaVersion};

@@ -8,6 +8,7 @@
 
 use crate::datadir::changelog::Changelog;
 use crate::datadir::disk::{Directory, Disk};
+use proto::MetaVersion;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,17 +49,19 @@ pub enum Handed {
 }
 
 impl<D: Disk> Journal<D> {
-    /// A journal that appends to `changelog.0.mfs` on `disk`. `done` is called, in the
+    /// A journal that appends to `changelog.0.mfs` on `disk`. Changes below `next`
+    /// are on stable storage. `done` is called, in the
     /// journal's thread, with the buffer of each batch that [`Handed::InFlight`] was said of.
     pub fn new(
         disk: D,
+        next: MetaVersion,
         mode: SaveMode,
         done: impl Fn(Vec<u8>) + Send + 'static,
     ) -> io::Result<Journal<D>>
     where
         D::File: Sync,
     {
-        let log = Arc::new(Mutex::new(Changelog::new(disk)));
+        let log = Arc::new(Mutex::new(Changelog::new(disk, next)));
         let (batches, received) = channel();
         let shared = Arc::clone(&log);
         let thread = std::thread::Builder::new()
@@ -211,6 +214,7 @@ fn sync_in_background<D: Disk>(log: &Mutex<Changelog<D>>) -> io::Result<()> {
 mod tests {
     use super::{Handed, Journal, SaveMode};
     use crate::datadir::disk::Directory;
+    use proto::MetaVersion;
     use proto::changelog::Seal;
     use std::sync::mpsc::channel;
 
@@ -239,6 +243,7 @@ mod tests {
             let (sender, receiver) = channel();
             let mut journal = Journal::new(
                 Directory(directory.clone()),
+                MetaVersion(1),
                 SaveMode::Durable,
                 move |buffer| {
                     sender.send(buffer).unwrap();
@@ -259,8 +264,13 @@ mod tests {
     #[test]
     fn rotation_keeps_the_number_of_files_that_was_asked_for() {
         let directory = directory("rotate");
-        let mut journal =
-            Journal::new(Directory(directory.clone()), SaveMode::Written, |_| {}).unwrap();
+        let mut journal = Journal::new(
+            Directory(directory.clone()),
+            MetaVersion(1),
+            SaveMode::Written,
+            |_| {},
+        )
+        .unwrap();
         for version in 1..=4 {
             let line = format!("{version}: 5|ACCESS(1)\n");
             assert_eq!(journal.hand_over(line.as_bytes()), Handed::Saved);

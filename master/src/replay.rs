@@ -14,7 +14,16 @@ pub struct Options {
     pub lists_lines: bool,
 }
 
-/// Applies every line that the state lacks; says how many. `image` is the name of the file that the
+/// What a replay did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Number of changes.
+    pub changes: u64,
+    /// Changelogs that have to be put aside: a crash has torn the changes before theirs.
+    pub abandoned: Vec<String>,
+}
+
+/// Applies every line that the state lacks. `image` is the name of the file that the
 /// state is from.
 ///
 /// # Errors
@@ -26,7 +35,7 @@ pub fn apply(
     image: &str,
     files: &[String],
     options: Options,
-) -> Result<u64, String> {
+) -> Result<Applied, String> {
     let mut logs = Vec::new();
     for name in files {
         let bytes = disk
@@ -50,13 +59,21 @@ pub fn apply(
             tracing::warn!("{}", damage.describe(name));
         }
     }
+    let applied = Applied {
+        changes: namespace.version().0 - first.0,
+        abandoned: merge
+            .abandoned()
+            .iter()
+            .map(|&name| name.to_owned())
+            .collect(),
+    };
     match result {
-        Ok(applied) => Ok(applied),
+        Ok(_) => Ok(applied),
         Err(problem) if options.ignore_errors => {
             tracing::warn!(
                 "{problem}\nerror applying changelogs - ignoring (using best possible metadata version)"
             );
-            Ok(namespace.version().0 - first.0)
+            Ok(applied)
         }
         Err(problem) => Err(format!(
             "{problem}\nerror applying changelogs - fix changelogs manually or use '-i' flag"
@@ -102,7 +119,7 @@ mod tests {
             options,
         );
         std::fs::remove_dir_all(path).unwrap();
-        Ok((applied?, namespace.version().0))
+        Ok((applied?.changes, namespace.version().0))
     }
 
     const FIRST: &str = "1: 5|SETMETAID(7)\n2: 6|CREATE(1,a,2,493,18,0,0,0):2\n";

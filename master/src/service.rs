@@ -127,7 +127,7 @@ pub fn serve(startup: &mut Startup) -> Result<(), String> {
     };
     let (saved_sender, saved) = unbounded_channel();
     let disk = Directory(directory.clone());
-    let journal = Journal::new(disk, save_mode, move |buffer| {
+    let journal = Journal::new(disk, ns.version(), save_mode, move |buffer| {
         // The receiver is gone only when the process ends.
         drop(saved_sender.send(buffer));
     })

@@ -40,6 +40,8 @@ pub struct Found {
     pub loaded: Loaded,
     /// What was found and decided.
     pub recovery: Recovery,
+    /// Changes from changelogs in it.
+    pub applied: u64,
 }
 
 /// The data directory.
@@ -68,83 +70,23 @@ impl Storage {
     /// Loads the newest state: what a clean stop left, or after a crash the newest image and the
     /// changelogs behind it. Nothing in the directory is changed before [`Storage::adopt`].
     pub fn load(&self, options: &LoadOptions, now: u32, seed: u64) -> Result<Found, String> {
-        let listing = datadir::look::scan(&self.disk, &elsewhere())
-            .map_err(|error| format!("can't read the data directory: {error}"))?;
-        let mode = datadir::Mode {
-            ignore_errors: options.ignore_errors,
-            verbose: options.verbosity > 0,
-        };
-        let recovery =
-            datadir::plan(&listing, mode).map_err(|refusal| refusal.messages.join("\n"))?;
-        for message in &recovery.messages {
-            tracing::info!("{message}");
-        }
         log::say("loading metadata ...");
-        let mut loaded = self.load_image(&recovery.image, options, now, seed)?;
-        let applied = replay::apply(
-            &mut loaded.namespace,
-            &self.disk,
-            &recovery.image,
-            &recovery.replay,
-            replay::Options {
-                ignore_errors: options.ignore_errors,
-                lists_lines: options.verbosity > 1,
-            },
-        )?;
-        if applied > 0 {
+        let found = recover(&self.disk, &elsewhere(), options, now, seed)?;
+        if found.applied > 0 {
             log::say(&format!(
-                "applied {applied} changes from change logs; version is {} now",
-                loaded.namespace.version()
+                "applied {} changes from change logs; version is {} now",
+                found.applied,
+                found.loaded.namespace.version()
             ));
         }
         log::say("metadata file has been loaded");
-        Ok(Found { loaded, recovery })
-    }
-
-    fn load_image(
-        &self,
-        name: &str,
-        options: &LoadOptions,
-        now: u32,
-        seed: u64,
-    ) -> Result<Loaded, String> {
-        let bytes = self
-            .disk
-            .bytes(name)
-            .map_err(|error| format!("error reading {name}: {error}"))?;
-        let sessions = self.disk.bytes(SESSIONS).ok();
-        let load_options = image::LoadOptions {
-            now,
-            ignore: options.ignore_errors,
-            seed,
-            quota_grace_seconds: options.quota_grace_seconds,
-            sessions: sessions.as_ref().map(AsRef::as_ref),
-        };
-        let checksums = self.disk.bytes(CRC).ok();
-        let loaded = std::thread::scope(|scope| {
-            scope.spawn(|| bytes.populate());
-            if let Some(checksums) = &checksums {
-                let bytes = bytes.as_ref();
-                scope.spawn(|| {
-                    report_checksums(name, image::check_against(bytes, checksums.as_ref()))
-                });
-            }
-            image::load(bytes.as_ref(), &load_options)
-        })
-        .map_err(|error| format!("{name}: {error}\nerror loading {name}"))?;
-        for repair in &loaded.repairs {
-            tracing::warn!("{name}: {repair}");
-        }
-        if loaded.more_repairs > 0 {
-            tracing::warn!("{name}: {} more of these", loaded.more_repairs);
-        }
-        Ok(loaded)
+        Ok(found)
     }
 
     /// Moves the files as the recovery found right, before the first new change is written. From now
     /// on a crash leaves `metadata.mfs.back` and the changelogs.
     pub fn adopt(&self, recovery: &Recovery) -> io::Result<()> {
-        datadir::write::execute(&self.disk, &recovery.steps)
+        adopt(&self.disk, recovery)
     }
 
     /// Loads an image that a replicated log named, and nothing else.
@@ -155,7 +97,7 @@ impl Storage {
         now: u32,
         seed: u64,
     ) -> Result<Loaded, String> {
-        self.load_image(&path.to_string_lossy(), options, now, seed)
+        load_image(&self.disk, &path.to_string_lossy(), options, now, seed)
     }
 
     /// Whether there is no metadata file at all.
@@ -192,8 +134,7 @@ impl Storage {
 
     /// Saves the state of a master that ends: the image becomes `metadata.mfs`.
     pub fn save_final(&self, view: &View) -> io::Result<()> {
-        write(&self.disk, self.images_kept, view)?;
-        datadir::write::execute(&self.disk, &datadir::at_stop())
+        save_final(&self.disk, self.images_kept, view)
     }
 
     /// Writes an image on a thread of its own; `report` is called there with the outcome. A save
@@ -259,8 +200,105 @@ fn report_checksums(name: &str, checked: image::Checked) {
     }
 }
 
+/// Finds and loads the newest state of a data directory; `elsewhere` are further directories in which
+/// an emergency copy may be. Nothing is changed.
+///
+/// # Errors
+/// What is missing, broken or contradictory, and what to do.
+pub fn recover<D: Disk>(
+    disk: &D,
+    elsewhere: &[PathBuf],
+    options: &LoadOptions,
+    now: u32,
+    seed: u64,
+) -> Result<Found, String> {
+    let listing = datadir::look::scan(disk, elsewhere)
+        .map_err(|error| format!("can't read the data directory: {error}"))?;
+    let mode = datadir::Mode {
+        ignore_errors: options.ignore_errors,
+        verbose: options.verbosity > 0,
+    };
+    let mut recovery =
+        datadir::plan(&listing, mode).map_err(|refusal| refusal.messages.join("\n"))?;
+    for message in &recovery.messages {
+        tracing::info!("{message}");
+    }
+    let mut loaded = load_image(disk, &recovery.image, options, now, seed)?;
+    let applied = replay::apply(
+        &mut loaded.namespace,
+        disk,
+        &recovery.image,
+        &recovery.replay,
+        replay::Options {
+            ignore_errors: options.ignore_errors,
+            lists_lines: options.verbosity > 1,
+        },
+    )?;
+    for name in &applied.abandoned {
+        let message = recovery.put_torn_aside(name, loaded.namespace.version());
+        tracing::warn!("{message}");
+    }
+    Ok(Found {
+        loaded,
+        recovery,
+        applied: applied.changes,
+    })
+}
+
+fn load_image<D: Disk>(
+    disk: &D,
+    name: &str,
+    options: &LoadOptions,
+    now: u32,
+    seed: u64,
+) -> Result<Loaded, String> {
+    let bytes = disk
+        .bytes(name)
+        .map_err(|error| format!("error reading {name}: {error}"))?;
+    let sessions = disk.bytes(SESSIONS).ok();
+    let load_options = image::LoadOptions {
+        now,
+        ignore: options.ignore_errors,
+        seed,
+        quota_grace_seconds: options.quota_grace_seconds,
+        sessions: sessions.as_ref().map(AsRef::as_ref),
+    };
+    let checksums = disk.bytes(CRC).ok();
+    let loaded = std::thread::scope(|scope| {
+        scope.spawn(|| D::read_ahead(&bytes));
+        if let Some(checksums) = &checksums {
+            let bytes = bytes.as_ref();
+            scope.spawn(|| report_checksums(name, image::check_against(bytes, checksums.as_ref())));
+        }
+        image::load(bytes.as_ref(), &load_options)
+    })
+    .map_err(|error| format!("{name}: {error}\nerror loading {name}"))?;
+    for repair in &loaded.repairs {
+        tracing::warn!("{name}: {repair}");
+    }
+    if loaded.more_repairs > 0 {
+        tracing::warn!("{name}: {} more of these", loaded.more_repairs);
+    }
+    Ok(loaded)
+}
+
+/// Makes the directory of a found state ready to be continued: the changelogs that the state is made
+/// of are on stable storage, files have the names of a running master.
+pub fn adopt(disk: &impl Disk, recovery: &Recovery) -> io::Result<()> {
+    for name in &recovery.replay {
+        disk.open(name)?.sync()?;
+    }
+    datadir::write::execute(disk, &recovery.steps)
+}
+
+/// Saves the state of a master that ends: the image becomes `metadata.mfs`.
+pub fn save_final(disk: &impl Disk, images_kept: u32, view: &View) -> io::Result<()> {
+    write(disk, images_kept, view)?;
+    datadir::write::execute(disk, &datadir::at_stop())
+}
+
 /// Writes an image beside the others, makes it durable, and shifts the older ones.
-fn write(disk: &impl Disk, images_kept: u32, view: &View) -> io::Result<()> {
+pub fn write(disk: &impl Disk, images_kept: u32, view: &View) -> io::Result<()> {
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| {
@@ -285,3 +323,7 @@ fn lower_priority() {
         tracing::debug!("metadata saver: priority stays: {error}");
     }
 }
+
+#[cfg(test)]
+#[path = "storage/crash_tests.rs"]
+mod crash_tests;

@@ -162,6 +162,8 @@ struct Log<'a> {
     end: usize,
     /// The next line and its number; `None` at the end.
     next: Option<(u64, &'a [u8])>,
+    /// Its writer says what was on stable storage.
+    is_sealed: bool,
 }
 
 impl Log<'_> {
@@ -192,6 +194,10 @@ pub struct Merge<'a> {
     /// Where the line before the next one was.
     previous: String,
     damages: Vec<(&'a str, Damage)>,
+    /// The last change that is known to have been on stable storage.
+    stable: Option<u64>,
+    /// Changelogs that go on behind the end of the history.
+    abandoned: Vec<&'a str>,
     bytes_all: u64,
     bytes_done: u64,
 }
@@ -205,6 +211,8 @@ impl<'a> Merge<'a> {
             open: 0,
             previous: image.to_owned(),
             damages: Vec::new(),
+            stable: None,
+            abandoned: Vec::new(),
             bytes_all: 0,
             bytes_done: 0,
         };
@@ -214,6 +222,15 @@ impl<'a> Merge<'a> {
                 bytes: source.bytes.get(..found.sound).unwrap_or_default(),
                 ..source
             };
+            merge.stable = merge.stable.max(found.stable);
+            // A master makes the file with its first lines: without any they are lost.
+            let is_emptied = source.bytes.is_empty() && source.name.starts_with("changelog.");
+            if is_emptied {
+                let (after, bytes) = (None, 0);
+                merge
+                    .damages
+                    .push((source.name, Damage::Torn { after, bytes }));
+            }
             merge
                 .damages
                 .extend(found.damage.map(|damage| (source.name, damage)));
@@ -222,6 +239,7 @@ impl<'a> Merge<'a> {
                 at: 0,
                 end: 0,
                 next: None,
+                is_sealed: found.stable.is_some(),
             };
             merge.bytes_all += sound.bytes.len() as u64;
             log.advance();
@@ -273,6 +291,10 @@ impl<'a> Merge<'a> {
         if let Some(broken) = self.broken(version) {
             return Err(broken);
         }
+        if self.is_torn(version) {
+            self.abandoned = self.logs.iter().map(|log| log.source.name).collect();
+            return Ok(None);
+        }
         let further = self
             .logs
             .iter()
@@ -287,6 +309,23 @@ impl<'a> Merge<'a> {
                 last: MetaVersion(next - 1),
             }),
         }
+    }
+
+    /// Whether the history ends here because a crash has torn or lost what followed, while files that
+    /// were begun later are there: nobody was told that any of it is on stable storage.
+    fn is_torn(&self, version: MetaVersion) -> bool {
+        let is_sealed = !self.logs.is_empty() && self.logs.iter().all(|log| log.is_sealed);
+        let is_torn = self.damages.iter().any(|(_, damage)| match damage {
+            Damage::Torn { after, .. } => after.is_none_or(|after| after.0 + 1 == version.0),
+            Damage::Broken { .. } => false,
+        });
+        self.stable < Some(version.0) && (is_sealed || is_torn)
+    }
+
+    /// Changelogs whose lines do not count because a crash has torn those before them. They have to
+    /// be put aside before the history goes on.
+    pub fn abandoned(&self) -> &[&'a str] {
+        &self.abandoned
     }
 
     /// The broken changelog that may hold the lines from `version` on, which no other one has.
@@ -473,6 +512,31 @@ mod tests {
         for (texts, expected) in cases {
             assert_eq!(story(texts), expected, "{texts:?}");
         }
+    }
+
+    #[test]
+    fn what_follows_a_torn_file_is_abandoned_unless_it_was_promised() {
+        let torn = "1: 5|x\n2: 5|y";
+        let seal = |stable| {
+            let mut text = b"3: 5|z".to_vec();
+            proto::changelog::Seal::of(b"3: 5|z", stable).write(&mut text);
+            text.push(b'\n');
+            text
+        };
+        for (stable, is_promised) in [(0, false), (1, false), (2, true)] {
+            let later = seal(stable);
+            let files = [("1", torn.as_bytes()), ("0", &later)];
+            let mut merge = Merge::new("image", files.map(|(name, bytes)| Source { name, bytes }));
+            assert!(merge.line(MetaVersion(1)).unwrap().is_some());
+            let next = merge.line(MetaVersion(2));
+            assert_eq!(next.is_err(), is_promised, "{next:?}");
+            assert_eq!(merge.abandoned().len(), usize::from(!is_promised));
+        }
+        // Lines of MooseFS promise nothing.
+        assert_eq!(
+            story(&[("1", torn), ("0", "3: 5|z\n")]),
+            "11 1: torn line behind change 1 (6 bytes) is ignored"
+        );
     }
 
     #[test]

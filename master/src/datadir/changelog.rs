@@ -7,6 +7,7 @@
 use super::CURRENT_CHANGELOG;
 use super::disk::{Disk, DiskFile, ignore_missing};
 use metadata::merge::soundness;
+use proto::MetaVersion;
 use proto::changelog::{LINE_BYTES_MAX, SEAL_BYTES_MAX, Seal};
 use std::io;
 
@@ -93,15 +94,17 @@ pub struct Changelog<D: Disk> {
 }
 
 impl<D: Disk> Changelog<D> {
-    /// The changelog of a data directory, which is opened with the first batch.
-    pub fn new(disk: D) -> Changelog<D> {
+    /// The changelog of a data directory, which is opened with the first batch. Changes below `next`
+    /// are on stable storage.
+    pub fn new(disk: D, next: MetaVersion) -> Changelog<D> {
+        let stable = next.0.saturating_sub(1);
         Changelog {
             disk,
             file: None,
             length: 0,
             synced: 0,
-            last: 0,
-            stable: 0,
+            last: stable,
+            stable,
             names: false,
             earlier: Vec::new(),
             batch: Vec::new(),

@@ -45,7 +45,7 @@ pub trait Disk: Clone + Send + Debug + 'static {
     /// Its files.
     type File: DiskFile + 'static;
     /// The bytes of a whole file.
-    type Bytes: AsRef<[u8]>;
+    type Bytes: AsRef<[u8]> + Sync;
 
     /// Names of all regular files.
     fn names(&self) -> io::Result<Vec<String>>;
@@ -55,6 +55,8 @@ pub trait Disk: Clone + Send + Debug + 'static {
     fn create(&self, name: &str) -> io::Result<Self::File>;
     /// A whole file.
     fn bytes(&self, name: &str) -> io::Result<Self::Bytes>;
+    /// Brings the bytes of a file in ahead of their reader, where that is of use.
+    fn read_ahead(_bytes: &Self::Bytes) {}
     /// Gives a file another name; what has that name is gone.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// Removes a file.
@@ -119,6 +121,15 @@ impl Disk for Directory {
         Ok(Mapped(Some(map)))
     }
 
+    fn read_ahead(bytes: &Mapped) {
+        // Older kernels bring it in as it is read.
+        if let Some(map) = &bytes.0
+            && let Err(error) = map.advise(memmap2::Advice::PopulateRead)
+        {
+            tracing::debug!("reading ahead: {error}");
+        }
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         fs::rename(self.0.join(from), self.0.join(to))
     }
@@ -139,17 +150,6 @@ impl Disk for Directory {
 /// A file in memory as far as it has been looked at.
 #[derive(Debug)]
 pub struct Mapped(Option<memmap2::Mmap>);
-
-impl Mapped {
-    /// Brings the whole file in ahead of its reader; older kernels bring it in as it is read.
-    pub fn populate(&self) {
-        if let Some(map) = &self.0
-            && let Err(error) = map.advise(memmap2::Advice::PopulateRead)
-        {
-            tracing::debug!("reading ahead: {error}");
-        }
-    }
-}
 
 impl AsRef<[u8]> for Mapped {
     fn as_ref(&self) -> &[u8] {

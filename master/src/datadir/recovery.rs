@@ -178,9 +178,7 @@ impl Recovery {
             let Some((first, last)) = file.changes else {
                 self.report_torn(file, None);
                 // What such a file holds is found out by the replay.
-                if file.is_broken {
-                    used.push((file, self.version.0, self.version.0));
-                }
+                used.push((file, 0, self.version.0.saturating_sub(1)));
                 continue;
             };
             let is_used = last >= self.version.0 || file.is_broken;
@@ -196,10 +194,15 @@ impl Recovery {
             }
         }
         used.sort_by_key(|(_, first, last)| (*first, *last));
+        // What holes mean behind torn and broken files is seen by the replay.
+        let is_for_the_replay = used
+            .iter()
+            .any(|(file, ..)| file.is_broken || file.torn_bytes > 0)
+            || changelogs.iter().any(|file| file.changes.is_none());
         let mut next = self.version.0;
         let mut previous = self.image.as_str();
         for (file, first, last) in &used {
-            if *first > next && !used.iter().any(|(file, ..)| file.is_broken) {
+            if *first > next && !is_for_the_replay {
                 self.messages.push(format!(
                     "hole in change files (entries from {previous}:{next} to {}:{} are missing) - add more files",
                     file.name,
@@ -225,7 +228,7 @@ impl Recovery {
             previous = &file.name;
         }
         self.expected = MetaVersion(next);
-        if !self.replay.is_empty() {
+        if next > self.version.0 {
             self.messages.push(format!(
                 "recovering changes {} - {} from {} changelog file(s)",
                 self.version.0,
@@ -243,6 +246,17 @@ impl Recovery {
             }
         }
         Ok(())
+    }
+
+    /// A changelog behind the end of the history must not be continued or read again; says so.
+    pub fn put_torn_aside(&mut self, name: &str, end: MetaVersion) -> String {
+        let aside = format!("{name}.torn");
+        let message = format!(
+            "changes from {end} on were not on stable storage when the machine stopped - {name} is put aside as {aside}"
+        );
+        self.steps.push(Step::rename(name, aside));
+        self.replay.retain(|other| other != name);
+        message
     }
 
     fn report_torn(&mut self, file: &ChangelogFile, last: Option<u64>) {

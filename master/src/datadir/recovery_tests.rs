@@ -167,6 +167,7 @@ fn a_torn_line_costs_itself_only() {
         "",
         expect![[r#"
             load metadata.mfs.back at 900, expect 900
+            replay changelog.0.mfs
             changelog.0.mfs = 0
             | chosen most recent metadata file: metadata.mfs.back (version: 900 ; id: 0000000000006B03)
             | changelog.0.mfs: no complete line, only a torn one (5 bytes), is ignored

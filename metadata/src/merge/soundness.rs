@@ -17,6 +17,8 @@ pub struct Soundness {
     pub sound: usize,
     /// What follows.
     pub damage: Option<Damage>,
+    /// The last change that some batch knew to be on stable storage; `None` without seals.
+    pub stable: Option<u64>,
 }
 
 /// Looks at all lines of a changelog.
@@ -27,6 +29,7 @@ pub fn check(bytes: &[u8]) -> Soundness {
         batch: 0,
         last: None,
         sealed: None,
+        stable: None,
     };
     let mut sound = 0;
     while walk.at < bytes.len() {
@@ -35,6 +38,7 @@ pub fn check(bytes: &[u8]) -> Soundness {
             return Soundness {
                 sound: end,
                 damage: Some(walk.judge(end)),
+                stable: walk.stable,
             };
         }
         sound = walk.at;
@@ -42,6 +46,7 @@ pub fn check(bytes: &[u8]) -> Soundness {
     Soundness {
         sound,
         damage: None,
+        stable: walk.stable,
     }
 }
 
@@ -55,6 +60,8 @@ struct Walk<'a> {
     last: Option<u64>,
     /// Number of the last line in front of `batch`.
     sealed: Option<u64>,
+    /// Highest number that a good seal has.
+    stable: Option<u64>,
 }
 
 impl Walk<'_> {
@@ -100,6 +107,7 @@ impl Walk<'_> {
         }
         self.last = Some(next);
         self.sealed = self.last;
+        self.stable = self.stable.max(Some(seal.stable));
         self.at = end + 1;
         self.batch = self.at;
         true
@@ -132,10 +140,7 @@ impl Walk<'_> {
                 |&next: &u64| last.is_none_or(|last| next > last && next - last < STEP_MAX);
             let found = number(line).filter(follows);
             last = found.or(last);
-            if let Some((_, Some(seal))) = found.map(|_| Seal::split(line))
-                && after.unwrap_or(0) < seal.stable
-            {
-                // A later batch knew these lines to be on stable storage.
+            if found.is_some() && self.proves_stable(at, after, next, line) {
                 return self.broken(at, last);
             }
             if found.is_some() && next > self.at && !resumes && !line.contains(&0) {
@@ -153,6 +158,26 @@ impl Walk<'_> {
             };
         }
         self.broken(at, last)
+    }
+
+    /// Whether a line behind the unsound byte `at` ends a good batch whose writer knew the changes
+    /// there to be on stable storage.
+    fn proves_stable(&self, at: usize, after: Option<u64>, from: usize, line: &[u8]) -> bool {
+        let (text, Some(seal)) = Seal::split(line) else {
+            return false;
+        };
+        let end = from + text.len();
+        let batch = usize::try_from(seal.bytes).ok().and_then(|bytes| {
+            self.bytes
+                .get(end.checked_sub(bytes).filter(|&from| from > at)?..end)
+        });
+        let Some(batch) = batch.filter(|batch| seal.fits(batch)) else {
+            return false;
+        };
+        match after {
+            Some(after) => after < seal.stable,
+            None => number(batch).is_some_and(|first| first <= seal.stable + 1),
+        }
     }
 
     fn broken(&self, at: usize, last: Option<u64>) -> Damage {
@@ -194,7 +219,7 @@ mod tests {
     }
 
     fn story(bytes: &[u8]) -> String {
-        let Soundness { sound, damage } = check(bytes);
+        let Soundness { sound, damage, .. } = check(bytes);
         let lines = bytes[..sound].iter().filter(|byte| **byte == b'\n').count();
         match damage {
             None => format!("{lines} whole"),
@@ -261,7 +286,7 @@ mod tests {
             for bit in 0..8 {
                 let mut flipped = whole.clone();
                 flipped[at] ^= 1 << bit;
-                let Soundness { sound, damage } = check(&flipped);
+                let Soundness { sound, damage, .. } = check(&flipped);
                 // A line without a seal that reads differently is the replay's to find.
                 let is_seen = damage.is_some() || flipped[..sound] == flipped[..];
                 let text = String::from_utf8_lossy(&flipped).into_owned();
