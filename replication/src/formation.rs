@@ -41,7 +41,7 @@ pub(crate) fn decide(
         }
         return Decision::Join(report.cluster);
     }
-    if reports.len() + 1 <= peers.len() / 2 {
+    if reports.len() < peers.len() / 2 {
         return Decision::Wait("a majority of the nodes is not there yet");
     }
     if me.is_witness {

@@ -107,8 +107,7 @@ async fn serve(mut link: Link, served: &Served) {
     let mut incoming = None;
     while let Ok(request) = link.receive::<Request>(IDLE).await {
         let (node, cluster) = (served.identity)();
-        let meant = (request.to == 0 || request.to == node)
-            && (request.to == 0 || request.cluster == cluster);
+        let meant = request.to == 0 || (request.to == node && request.cluster == cluster);
         let answer = match request.ask {
             Some(_) if !meant => {
                 Answer::Refused("another node or another cluster is here".to_owned())
