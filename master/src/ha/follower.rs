@@ -61,7 +61,7 @@ pub fn open(
     seed: u64,
 ) -> Result<Opened, String> {
     let place = |error| format!("{}: {error}", ha.directory.display());
-    if let Some(found) = replication::recovered(&ha.directory).map_err(|error| place(error))? {
+    if let Some(found) = replication::recovered(&ha.directory).map_err(place)? {
         let loaded = storage.load_file(&absolute(&found.path), options, now, seed)?;
         return Ok(Opened {
             namespace: loaded.namespace,
@@ -74,7 +74,7 @@ pub fn open(
     let empty = || {
         Namespace::new(seed, now).map_err(|status| format!("can't make a file system: {status}"))
     };
-    let is_member = replication::is_member(&ha.directory).map_err(|error| place(error))?;
+    let is_member = replication::is_member(&ha.directory).map_err(place)?;
     let (namespace, must_renumerate, is_new) = if is_member || storage.is_empty()? {
         (empty()?, false, true)
     } else {
@@ -124,6 +124,9 @@ fn start(ha: &HaSettings, opened: &Opened) -> Result<(Replica, Receiver<Event>),
     .map_err(|error| format!("can't start the replication on {}: {error}", ha.listen))
 }
 
+/// The entry that an image stands for, and whether it was saved.
+type SavedImage = (Position, SaveOutcome);
+
 /// Carries out what the replication reports.
 pub struct Follower {
     shell: Rc<Shell>,
@@ -132,10 +135,7 @@ pub struct Follower {
     options: LoadOptions,
     events: Receiver<Event>,
     control: Control,
-    images: (
-        UnboundedSender<(Position, SaveOutcome)>,
-        UnboundedReceiver<(Position, SaveOutcome)>,
-    ),
+    images: (UnboundedSender<SavedImage>, UnboundedReceiver<SavedImage>),
     must_renumerate: bool,
     lease_lost: Option<Instant>,
     restart_at: Option<Instant>,
