@@ -53,7 +53,7 @@ fn test(long: bool) -> Result<(), String> {
     packages::install()?;
     build_programs()?;
     let mut command = cargo();
-    command.args(["test", "--workspace"]);
+    command.args(["test", "--workspace", "--no-fail-fast"]);
     if long {
         command.env("LAB_LONG", "1");
     }
