@@ -597,7 +597,11 @@ impl Follower {
                 let text = status::json(&status);
                 asked.reply(status::code(&status), &text);
             }
-            ["role"] => asked.reply(0, if is_leading { "leader\n" } else { "follower\n" }),
+            // A leader that a majority does not hear may have a successor already.
+            ["role"] => {
+                let may_serve = self.shell.lease().is_some();
+                asked.reply(0, if may_serve { "leader\n" } else { "follower\n" });
+            }
             ["handover" | "demote"] if is_leading => {
                 self.hand_over(None);
                 asked.reply(0, "the leadership is given away\n");
