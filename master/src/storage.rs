@@ -274,7 +274,11 @@ fn load_image<D: Disk>(
     })
     .map_err(|error| format!("{name}: {error}\nerror loading {name}"))?;
     for repair in &loaded.repairs {
-        tracing::warn!("{name}: {repair}");
+        match repair.problem {
+            // MooseFS leaves these behind when a deleted file's last session goes, and says nothing.
+            image::Problem::OpenUnknown { .. } => tracing::debug!("{name}: {repair}"),
+            _ => tracing::warn!("{name}: {repair}"),
+        }
     }
     if loaded.more_repairs > 0 {
         tracing::warn!("{name}: {} more of these", loaded.more_repairs);
