@@ -70,7 +70,7 @@ fn keep(store: &Arc<Store>, disk: &Arc<Disk>) {
     }
     store.close_idle(disk, Duration::ZERO);
     disk.unlock();
-    store.leaving.lock().retain(|path| *path != disk.path);
+    store.left(disk);
 }
 
 impl Store {

@@ -20,6 +20,7 @@ pub mod space;
 pub mod table;
 pub mod tester;
 
+use self::table::Leaving;
 use crate::counters::Counters;
 use crate::reports::Reports;
 use crate::settings::StoreSettings;
@@ -34,7 +35,6 @@ use proto::chunkserver::{ReportedChunk, Usage};
 use proto::{ChunkId, ChunkVersion, Status};
 use rustix::io::Errno;
 use std::io::ErrorKind;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -48,9 +48,7 @@ pub struct Store {
     index: Index,
     disks: RwLock<Vec<Arc<Disk>>>,
     next_disk: Mutex<DiskId>,
-    /// Folders that were given up and are still locked: a lock of a process ends when any
-    /// descriptor of the file is closed, so they may not be locked again before.
-    leaving: Mutex<Vec<PathBuf>>,
+    leaving: Mutex<Leaving>,
     turns: Mutex<Turns>,
     settings: RwLock<StoreSettings>,
     open_files: AtomicUsize,

@@ -29,6 +29,15 @@ pub struct RejectedLine {
     pub reason: String,
 }
 
+/// Folders that were given up and are still locked: a lock of a process ends when any descriptor of
+/// the file is closed, so they may not be locked again before.
+#[derive(Debug, Default)]
+pub(super) struct Leaving {
+    folders: Vec<PathBuf>,
+    /// Lines of the newest list whose folders are among them; they are added once that has ended.
+    returning: Vec<(DiskLine, PoolLimits)>,
+}
+
 impl Store {
     /// Makes the disks those of `lines`: new ones are locked and scanned, missing ones are given up,
     /// others get their marks and limits; damaged ones are tried again. Returns the lines that
@@ -40,6 +49,7 @@ impl Store {
         limits: PoolLimits,
     ) -> Vec<RejectedLine> {
         let mut rejected = Vec::new();
+        self.leaving.lock().returning.clear();
         for disk in self.disks() {
             disk.pool.set_limits(limits.jobs_max, limits.idle_max);
             match lines.iter().find(|line| line.path == disk.path) {
@@ -49,7 +59,9 @@ impl Store {
         }
         let mut metaid = metaid.or_else(|| self.metaid_of_disks());
         for line in lines {
-            if self.disks().iter().any(|disk| disk.path == line.path) {
+            if self.disks().iter().any(|disk| disk.path == line.path)
+                || self.returns_later(line, limits)
+            {
                 continue;
             }
             match self.add_disk(line, metaid, limits) {
@@ -73,12 +85,6 @@ impl Store {
         metaid: Option<MetaId>,
         limits: PoolLimits,
     ) -> Result<Option<MetaId>, String> {
-        if self.leaving.lock().contains(&line.path) {
-            return Err(format!(
-                "data folder '{}' is still being removed - reload again",
-                line.path.display()
-            ));
-        }
         let claim = Claim::new(line, metaid).map_err(|error: ClaimError| error.to_string())?;
         let found = claim.metaid;
         for other in self
@@ -158,9 +164,35 @@ impl Store {
 
     fn remove_disk(&self, disk: &Arc<Disk>) {
         tracing::info!("disk {}: no longer in the list - given up", disk.shown());
-        self.leaving.lock().push(disk.path.clone());
+        self.leaving.lock().folders.push(disk.path.clone());
         self.take_out(disk, DiskState::Removed);
         self.disks.write().retain(|other| other.id != disk.id);
+    }
+
+    /// Whether the folder of a line is still being given up; then it is added afterwards.
+    fn returns_later(&self, line: &DiskLine, limits: PoolLimits) -> bool {
+        let mut leaving = self.leaving.lock();
+        let is_leaving = leaving.folders.contains(&line.path);
+        if is_leaving {
+            leaving.returning.push((line.clone(), limits));
+        }
+        is_leaving
+    }
+
+    /// A folder that was given up is free; if the list names it again by now, it is added.
+    pub(super) fn left(self: &Arc<Self>, disk: &Disk) {
+        let returning = {
+            let mut leaving = self.leaving.lock();
+            leaving.folders.retain(|path| *path != disk.path);
+            let mut returning = leaving.returning.iter();
+            let place = returning.position(|(line, _)| line.path == disk.path);
+            place.map(|place| leaving.returning.swap_remove(place))
+        };
+        if let Some((line, limits)) = returning
+            && let Err(reason) = self.add_disk(&line, self.metaid_of_disks(), limits)
+        {
+            tracing::error!("hdd space manager: {reason}");
+        }
     }
 
     /// The file system that the disks belong to, as they say.
