@@ -275,8 +275,7 @@ fn load_image<D: Disk>(
     .map_err(|error| format!("{name}: {error}\nerror loading {name}"))?;
     for repair in &loaded.repairs {
         match repair.problem {
-            // MooseFS leaves these behind when a deleted file's last session goes, and says nothing.
-            image::Problem::OpenUnknown { .. } => tracing::debug!("{name}: {repair}"),
+            image::Problem::OpenOfEndedSession { .. } => tracing::debug!("{name}: {repair}"),
             _ => tracing::warn!("{name}: {repair}"),
         }
     }

@@ -142,6 +142,11 @@ pub enum Problem {
         session: SessionId,
         inode: Inode,
     },
+    /// MooseFS leaves these behind when a session ends, and says nothing about them.
+    OpenOfEndedSession {
+        session: SessionId,
+        inode: Inode,
+    },
     LockOnClosed(Inode),
     LockWrong(Inode),
     RangeOrder(Inode),
@@ -218,6 +223,7 @@ impl Problem {
                 | Problem::XattrInode(_)
                 | Problem::AclInode(_)
                 | Problem::OpenUnknown { .. }
+                | Problem::OpenOfEndedSession { .. }
                 | Problem::ChunksUnknown { .. }
         )
     }
@@ -337,7 +343,11 @@ impl fmt::Display for Problem {
             P::AclMask(inode) => write!(f, "emergency set ACL mask for inode {inode} to 'rwx'"),
             P::OpenUnknown { session, inode } => write!(
                 f,
-                "open file {inode} of session {session}: one of them does not exist -> ignored"
+                "open file {inode} of session {session}: the file does not exist or is there twice -> ignored"
+            ),
+            P::OpenOfEndedSession { session, inode } => write!(
+                f,
+                "open file {inode} of session {session}, which has ended -> ignored"
             ),
             P::LockOnClosed(inode) => write!(f, "lock on closed file !!! (inode {inode})"),
             P::LockWrong(inode) => write!(f, "wrong lock !!! (inode {inode})"),

@@ -79,7 +79,12 @@ fn assert_only_notes(path: &str, loaded: &Loaded) {
 
 /// How many open files of unknown sessions were left out.
 fn open_files_dropped(loaded: &Loaded) -> usize {
-    let is_open = |problem: &Problem| matches!(problem, Problem::OpenUnknown { .. });
+    let is_open = |problem: &Problem| {
+        matches!(
+            problem,
+            Problem::OpenUnknown { .. } | Problem::OpenOfEndedSession { .. }
+        )
+    };
     let repairs = loaded.repairs.iter();
     repairs.filter(|repair| is_open(&repair.problem)).count()
 }

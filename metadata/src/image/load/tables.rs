@@ -279,9 +279,11 @@ impl<'a> Loader<'a> {
         while let Some(record) = self.next(|reader| OpenRecord::decode(reader))? {
             let OpenRecord { session, inode } = record;
             let namespace = &mut self.namespace;
-            let is_known =
-                namespace.sessions.get(session).is_some() && namespace.store.node(inode).is_some();
-            if !is_known || !namespace.open.insert(session, inode) {
+            if namespace.sessions.get(session).is_none() {
+                self.problem(Problem::OpenOfEndedSession { session, inode })?;
+            } else if namespace.store.node(inode).is_none()
+                || !namespace.open.insert(session, inode)
+            {
                 self.problem(Problem::OpenUnknown { session, inode })?;
             }
         }
